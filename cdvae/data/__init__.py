@@ -1,0 +1,1 @@
+"""Data sets: every source hands the same `Fields` to every model."""

@@ -1,0 +1,90 @@
+"""Fields: what every data set hands to every model, and its cache on disk."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from cdvae.files import InputError, atomic
+
+SIZE = 32  # all fields are SIZE × SIZE (Sec. 6.1)
+GRID = 5  # object layout is measured on a GRID × GRID grid (Sec. 4.1)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One prediction problem: what is given, what is generated, and in which unit."""
+
+    name: str
+    channels_c: int
+    channels_g: int
+    layer_c: str
+    layer_g: str
+    unit: str  # unit of x_g
+
+
+TASKS = {
+    "relighting": Task("relighting", 3, 1, "albedo", "shading", "1"),
+    "resaturation": Task("resaturation", 1, 1, "value", "saturation", "1"),
+    "motion": Task("motion", 3, 2, "image", "flow", "px"),  # px at 32 × 32, over one second
+}
+
+
+def task_named(name: str) -> Task:
+    """The task of that name; raises InputError for an unknown one."""
+    if name not in TASKS:
+        raise InputError(f"unknown task '{name}': choose from {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+class Truth(Protocol):
+    """The exact conditional, where a data set knows it."""
+
+    def sample(self, index: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """n draws from P(x_g | x_c) for each example in `index`: (batch, n, C_g, 32, 32)."""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The examples of one task and split.
+
+    x_c (N, C_c, 32, 32) and x_g (N, C_g, 32, 32) are float32: values, saturations, albedos and
+    image colours in [0, 1], shading in linear light (1 = a white surface shows as white), flow
+    in pixels of the 32 × 32 grid over one second (x right, y down).
+    semantics (N, D) holds the label distribution, then the 5 × 5 coverage of each category
+    (Figure 3); D = 0 where nothing is annotated. n_labels is the number of categories.
+    """
+
+    task: Task
+    x_c: Tensor
+    x_g: Tensor
+    semantics: Tensor
+    n_labels: int
+    ids: tuple[str, ...]
+    truth: Truth | None = None
+
+    def __len__(self) -> int:
+        return len(self.x_c)
+
+
+def save(fields: Fields, path: Path) -> None:
+    """Write the tensors of `fields` (not its truth) as one safetensors file, atomically."""
+    tensors = {"x_c": fields.x_c, "x_g": fields.x_g, "semantics": fields.semantics}
+    about = {"task": fields.task.name, "n_labels": fields.n_labels, "ids": list(fields.ids)}
+    with atomic(path) as temporary:
+        save_file(tensors, temporary, metadata={"fields": json.dumps(about)})
+
+
+def load(path: Path) -> Fields:
+    """Read what `save` wrote."""
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()["fields"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    return Fields(
+        TASKS[about["task"]], **tensors, n_labels=about["n_labels"], ids=tuple(about["ids"])
+    )
