@@ -19,7 +19,7 @@ def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
 
 
 def blur_matrix(size: int, sigma: float) -> Tensor:
-    """The (size, size) matrix that blurs a line, with half-sample mirror edges (d c b a|a b c d)."""
+    """The (size, size) matrix that blurs a line, edges mirrored (d c b a|a b c d)."""
     reach = int(4 * sigma + 0.5)
     offset = torch.arange(-reach, reach + 1)
     weight = torch.exp(-0.5 * (offset / sigma) ** 2)

@@ -18,7 +18,9 @@ def features(fields: Fields, layer: str, semantic_weight: float) -> np.ndarray:
         return pixels
     parts = np.split(fields.semantics.cpu().numpy(), [fields.n_labels], axis=1)
     scale = semantic_weight * spread(pixels)
-    return np.concatenate([part * (scale / spread(part)) for part in parts if part.size] + [pixels], 1)
+    return np.concatenate(
+        [part * (scale / spread(part)) for part in parts if part.size] + [pixels], 1
+    )
 
 
 def spread(x: np.ndarray) -> float:
@@ -71,7 +73,12 @@ class LPP:
         y = (x @ basis.astype(x.dtype) - self.mean @ basis).astype(np.float64)
         directions = projections(y, heat_graph(y, self.n_neighbours), self.n_code)
         covariance = directions.T @ np.atleast_2d(np.cov(y.T)) @ directions
-        self.matrix = basis @ linalg.solve_triangular(linalg.cholesky(covariance, lower=True), directions.T, lower=True).T
+        self.matrix = (
+            basis
+            @ linalg.solve_triangular(
+                linalg.cholesky(covariance, lower=True), directions.T, lower=True
+            ).T
+        )
         return self
 
     def transform(self, x: np.ndarray) -> np.ndarray:

@@ -26,9 +26,9 @@ def best_of(errors: Tensor, counts: tuple[int, ...]) -> Tensor:
 
 
 def grid_variance(samples: Tensor) -> Tensor:
-    """Variance over the samples (batch, n, C, 32, 32), averaged over 16 grid points and C: (batch,).
+    """Variance over samples (batch, n, C, 32, 32), mean of 16 grid points and channels: (batch,).
 
-    The unbiased variance over n draws; infinite memory is not needed: call it batch by batch.
+    The unbiased variance over the n draws, in unit².
     """
     points = samples[..., GRID_POINTS, :][..., GRID_POINTS]
     return points.var(1).flatten(1).mean(1)

@@ -56,7 +56,8 @@ class CDVAE(nn.Module):
             "kl_c": kl_c.sum(0).mean(),
             "kl_g": kl_g.sum(0).mean(),
             "tie": self.tie.cost(c.z[-1], g.z[-1]).mean(),
-            "embedding": embedding(c.z[-1], batch.p_c).mean() + embedding(g.z[-1], batch.p_g).mean(),
+            "embedding": embedding(c.z[-1], batch.p_c).mean()
+            + embedding(g.z[-1], batch.p_g).mean(),
         }
         terms["loss"] = (
             terms["reconstruction_c"]
@@ -70,7 +71,7 @@ class CDVAE(nn.Module):
 
     @torch.no_grad()
     def sample(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """n draws for each x_c: encode, cross the tie, descend, and take the mean of P(x_g | z_1)."""
+        """n draws for each x_c: encode, cross the tie, descend, take the mean of P(x_g | z_1)."""
         mu, log_var = self.dvae_c.q_top_given_x(x_c)
         z_c = gaussian.sample(
             mu.repeat_interleave(n, 0), log_var.repeat_interleave(n, 0), generator

@@ -72,5 +72,3 @@ class MDNTie(nn.Module):
         k = torch.multinomial(log_pi.exp(), 1, generator=generator)[:, :, None]
         k = k.expand(-1, -1, self.shape[1])
         return gaussian.sample(mu.gather(1, k)[:, 0], log_var.gather(1, k)[:, 0], generator)
-
-
