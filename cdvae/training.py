@@ -23,11 +23,11 @@ class Training:
     epochs: int
     batch_size: int
     learning_rate: float
-    gradient_norm: float = 10.0  # gradients are scaled down to this norm, in nats
-    warm_up: float = 0.3  # share of the steps over which the KL weight rises from 0 to 1
-    guidance_start: float = 10.0  # λ at the first step …
-    guidance_end: float = 1e-3  # … and at the end of its decay, after which it is 0
-    guidance_share: float = 0.5  # share of the steps over which λ decays, geometrically
+    gradient_norm: float  # gradients are scaled down to this norm, in nats
+    warm_up: float  # share of the steps over which the KL weight rises from 0 to 1
+    guidance_start: float  # λ at the first step …
+    guidance_end: float  # … and at the end of its decay, after which it is 0
+    guidance_share: float  # share of the steps over which λ decays, geometrically
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,10 @@ def fit(
     per example. Raises NotFinite if the loss diverges.
     """
     torch.manual_seed(seed)
-    optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     n_batches = max(1, len(train) // settings.batch_size)
     n_steps, step = settings.epochs * n_batches, 0
+    optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
     history: list[dict[str, float]] = []
     best_loss, best_weights = math.inf, copy.deepcopy(model.state_dict())
     for epoch in range(1, settings.epochs + 1):
@@ -123,6 +124,7 @@ def fit(
             terms["loss"].backward()
             nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
             optimiser.step()
+            schedule.step()
             step += 1
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value.detach()

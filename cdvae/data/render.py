@@ -64,8 +64,10 @@ def slope(scenes: Scenes, m: int, u: Tensor) -> Tensor:
     """Surface slope of object m at u: a ball, a bevelled tile, a pyramid (N, 2, 32, 32)."""
     shape = scenes.category[:, m, None, None, None] // 3
     bevel = torch.where(u.abs() > 0.5, 0.7 * u.sign(), 0.0)
-    corners = torch.tensor(CORNERS, device=u.device)
-    facet = -0.7 * corners[edge_distances(u).argmin(0)].movedim(-1, 1)
+    first, second, third = edge_distances(u)[:, :, None]
+    corner = -0.7 * torch.tensor(CORNERS, device=u.device)[:, :, None, None]
+    nearer = torch.where(first < second, corner[0], corner[1])  # of three edges, the nearest
+    facet = torch.where(third < torch.minimum(first, second), corner[2], nearer)
     return torch.where(shape == 0, u, torch.where(shape == 1, bevel, facet))
 
 
@@ -113,7 +115,7 @@ def geometry(scenes: Scenes) -> Geometry:
     for m in range(MOST):
         u = local(scenes, m)
         here = inside(scenes, m, u)
-        label[here] = m + 1
+        label = torch.where(here, m + 1, label)
         value = torch.where(
             here, scenes.value[:, m, None, None] * paint_pattern(scenes, m, u), value
         )
@@ -123,7 +125,7 @@ def geometry(scenes: Scenes) -> Geometry:
             shadow[:, k] |= inside(scenes, m, u + turned(scenes, m, x, y))
     window, lamp = fixtures(scenes)
     for part, here, brightness in ((MOST + 1, window, 1.0), (MOST + 2, lamp, 0.95)):
-        label[here] = part
+        label = torch.where(here, part, label)
         value = torch.where(here, brightness, value)
         normal = torch.where(here[:, None], 0.0, normal)
     padded = torch.cat([scenes.hue, torch.full((n, 2), 0.13, device=device)], 1)
