@@ -1,6 +1,6 @@
 """The built-in world as a data set: fields of the three tasks and their exact conditionals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -83,13 +83,24 @@ def cell_weights() -> Tensor:
     return overlap.clamp_min(0) * GRID / SIZE
 
 
+def draw(split: str, n: int, seed: int) -> tuple[Scenes, torch.Generator]:
+    """The scenes of a split, and the generator that draws what is hidden in them."""
+    generator = torch.Generator().manual_seed(3 * seed + SPLIT_SEEDS[split])
+    return world.draw_scenes(n, generator), generator
+
+
+def with_truth(fields: Fields, split: str, seed: int) -> Fields:
+    """Fields read back from disk, with their exact conditional."""
+    scenes, _ = draw(split, len(fields), seed)
+    return replace(fields, truth=SceneTruth(fields.task.name, scenes))
+
+
 def load(task: Task, split: str, n: int, seed: int) -> Fields:
     """n scenes of one split; the same arguments give the same bytes.
 
     The three tasks show the same scenes. The splits are drawn apart, each from its own seed.
     """
-    generator = torch.Generator().manual_seed(3 * seed + SPLIT_SEEDS[split])
-    scenes = world.draw_scenes(n, generator)
+    scenes, generator = draw(split, n, seed)
     rows = torch.arange(n).split(CHUNK)
     parts = [layers(task.name, scenes.rows(index), generator) for index in rows]
     x_c, x_g, named = (torch.cat(each) for each in zip(*parts, strict=True))
