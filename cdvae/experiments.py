@@ -250,6 +250,11 @@ class Experiment:
         sizes = {split: len(fields) for split, fields in self.fields(run.task).items()}
         return {"rows": rows, "provenance": about, "sizes": sizes}
 
+    def each_score(self, run: Run) -> dict[str, Tensor]:
+        """The scores of each test example of a finished run (`metrics.score_samples`)."""
+        with safe_open(self.score_file(run).with_suffix(".safetensors"), framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}
+
     def joint_bound(self, run: Run) -> float:
         """The bound on −log p(x_c, x_g) that the model reports (Eq. 2), nats per test example."""
         n_code = latents_of(run.method, self.profile)[-1]

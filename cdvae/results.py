@@ -4,10 +4,11 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cdvae.experiments import Experiment, Run
-from cdvae.files import atomic, project_root, write_json
+from cdvae.files import atomic, output_root, write_json
 from cdvae.metrics import COUNTS
 from cdvae.paper import LAYERS, METHOD_NAMES, TABLE_1, TABLE_NUMBERS, TABLES
 
@@ -19,11 +20,11 @@ NAMES = METHOD_NAMES | {"truth": "(truth)"}  # how methods are shown, in the ord
 
 
 def results_folder(profile: str, data: str) -> Path:
-    return project_root() / "results" / profile / data
+    return output_root() / "results" / profile / data
 
 
 def figures_folder(profile: str, data: str) -> Path:
-    return project_root() / "figures" / profile / data
+    return output_root() / "figures" / profile / data
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -176,3 +177,21 @@ def cell(ours: float, std: float, paper: float, digits: int) -> str:
     text = f"{ours:.{digits}f}"
     text += "" if pd.isna(std) else f" ± {std:.{digits}f}"
     return text + ("" if paper is None or pd.isna(paper) else f" [{paper:.{digits}f}]")
+
+
+def paired_difference(
+    experiment: Experiment, task: str, ours: str, other: str, seed: int
+) -> tuple[float, float, float]:
+    """Mean over test examples of best error of 100, ours − other, and its 95 % interval.
+
+    The interval is the bootstrap's (percentile, 10,000 resamplings of the examples, seeded).
+    """
+    from scipy.stats import bootstrap
+
+    best = [
+        experiment.each_score(Run(task, method, seed))["best_error"][:, -1]
+        for method in (ours, other)
+    ]
+    difference = (best[0] - best[1]).numpy()
+    found = bootstrap((difference,), np.mean, n_resamples=10_000, method="percentile", rng=0)
+    return float(difference.mean()), *map(float, found.confidence_interval)
