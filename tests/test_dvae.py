@@ -20,6 +20,10 @@ D, A, S, W, NOISE = (
 )  # z_2 ~ N(0,1), z_1 ~ N(A z_2, S²), x_k ~ N(W z_1, NOISE²)
 
 
+def normal(mu: torch.Tensor, log_var: torch.Tensor) -> torch.distributions.Normal:
+    return torch.distributions.Normal(mu, torch.exp(0.5 * log_var))
+
+
 class Function(nn.Module):
     """A fixed function in the place of a network."""
 
@@ -78,11 +82,11 @@ def exact_log_marginal(model: DVAE, x: torch.Tensor) -> torch.Tensor:
 
 
 def bound(model: DVAE, x: torch.Tensor, draws: int) -> torch.Tensor:
-    total = 0.0
-    for _ in range(draws):
-        ladder = model.q_z_given_x(x)
-        total = total + model.log_p_x_given_z(x, ladder.z[0]) - ladder.kl().sum(0)
-    return total / draws
+    """The mean of the bound over draws of the codes, for each example."""
+    repeated = x.repeat_interleave(draws, 0)
+    ladder = model.q_z_given_x(repeated)
+    values = model.log_p_x_given_z(repeated, ladder.z[0]) - ladder.kl().sum(0)
+    return values.unflatten(0, (len(x), draws)).mean(1)
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +98,8 @@ def x() -> torch.Tensor:
 def test_bound_is_exact_when_q_is_the_posterior(n_layers, x):
     torch.manual_seed(1)
     model = linear_dvae(n_layers).double()
-    estimate, exact = bound(model, x, 20_000), exact_log_marginal(model, x)
-    torch.testing.assert_close(estimate, exact, atol=0.1, rtol=0)
+    estimate, exact = bound(model, x, 4_000), exact_log_marginal(model, x)
+    torch.testing.assert_close(estimate, exact, atol=0.3, rtol=0)
 
 
 @pytest.mark.parametrize("n_layers", [1, 2])
@@ -103,7 +107,7 @@ def test_bound_is_exact_when_q_is_the_posterior(n_layers, x):
 def test_bound_lies_below_for_any_other_q(n_layers, spoilt, x):
     torch.manual_seed(1)
     model = linear_dvae(n_layers, **spoilt).double()
-    assert (bound(model, x, 3_000) < exact_log_marginal(model, x) - 0.1).all()
+    assert (bound(model, x, 1_000) < exact_log_marginal(model, x) - 0.1).all()
 
 
 def test_units_of_the_field_enter_the_density(x):
@@ -136,24 +140,22 @@ def test_loss_is_the_bound_of_equation_2_by_monte_carlo(tie):
     torch.manual_seed(0)
     parts = [DVAE(channels, (4, 6), (4, 8, 8), 16, 0.3) for channels in (3, 1)]
     model = CDVAE(*parts, tie)
-    batch = Batch(torch.rand(4, 3, 32, 32), torch.rand(4, 1, 32, 32), *torch.zeros(2, 4, 6))
-    loss, by_hand, draws = 0.0, 0.0, 400
-    normal = torch.distributions.Normal
+    repeats = 1500
+    x_c, x_g = torch.rand(1, 3, 32, 32), torch.rand(1, 1, 32, 32)
+    rows = [x.expand(repeats, -1, -1, -1) for x in (x_c, x_g)]
     with torch.no_grad():
-        for _ in range(draws):
-            loss += model.loss(batch)["loss"] / draws
-            tops = []
-            for dvae, x in zip(parts, (batch.x_c, batch.x_g), strict=True):
-                ladder = dvae.q_z_given_x(x)
-                mu, log_var = dvae.p_x_given_z(ladder.z[0])
-                total = -normal(mu, torch.exp(0.5 * log_var)).log_prob(x).flatten(1).sum(1)
-                for z, q, p in zip(ladder.z, ladder.q, ladder.p, strict=True):
-                    total += normal(q[0], torch.exp(0.5 * q[1])).log_prob(z).sum(1)
-                    total -= normal(p[0], torch.exp(0.5 * p[1])).log_prob(z).sum(1)
-                tops.append(ladder.z[-1])
-                by_hand += total.mean() / draws
-            by_hand += tie.cost(*tops).mean() / draws
-    assert abs(loss - by_hand) < 0.01 * abs(by_hand)
+        loss = model.loss(Batch(*rows, *torch.zeros(2, repeats, 6)))["loss"]
+        by_hand, tops = torch.zeros(repeats), []
+        for dvae, x in zip(parts, rows, strict=True):
+            ladder = dvae.q_z_given_x(x)
+            mu, log_var = dvae.p_x_given_z(ladder.z[0])
+            by_hand -= normal(mu, log_var).log_prob(x).flatten(1).sum(1)
+            for z, q, p in zip(ladder.z, ladder.q, ladder.p, strict=True):
+                by_hand += normal(*q).log_prob(z).sum(1) - normal(*p).log_prob(z).sum(1)
+            tops.append(ladder.z[-1])
+        by_hand += tie.cost(*tops)
+    error = by_hand.std() / repeats**0.5
+    assert abs(loss - by_hand.mean()) < 6 * error
 
 
 def test_weights_scale_their_terms():

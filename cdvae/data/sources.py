@@ -106,7 +106,7 @@ def photo_parts(source: Source) -> dict[str, tuple[Path, list[str]]]:
     n_valid = min(source.n_valid, len(names) // 5)
     test_names = shuffled(photos.list_photos(test), source.seed)[: source.n_test]
     return {
-        "train": (train, names[n_valid:]),
+        "train": (train, names[n_valid:][: source.n_train]),
         "valid": (train, names[:n_valid]),
         "test": (test, test_names),
     }
