@@ -29,12 +29,12 @@ def figures_folder(profile: str, data: str) -> Path:
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
+        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def read_scores(profile: str, data: str) -> pd.DataFrame:
-    """The tidy scores of a profile on a data set."""
-    return pd.read_csv(results_folder(profile, data) / "scores.csv")
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a table with every digit that was written."""
+    return pd.read_csv(path, float_precision="round_trip")
 
 
 def collect(experiment: Experiment, runs: list[Run]) -> pd.DataFrame:
@@ -53,9 +53,8 @@ def collect(experiment: Experiment, runs: list[Run]) -> pd.DataFrame:
         for metric, n, value, unit in scored["rows"]:
             place = (profile.name, data, *asdict(run).values(), metric, n)
             rows.append((*place, value, unit, sizes["train"], sizes["test"]))
-    scores, kept = still_valid(experiment, folder, set(made))
-    scores = pd.concat([scores, pd.DataFrame(rows, columns=COLUMNS)], ignore_index=True)
-    scores = in_order(scores)
+    before, kept = still_valid(experiment, folder, set(made))
+    scores = in_order(pd.DataFrame([*before, *rows], columns=COLUMNS))
     write_csv(scores, folder / "scores.csv")
     for number, table in all_tables(scores).items():
         write_csv(table, folder / f"table{number}.csv")
@@ -64,11 +63,10 @@ def collect(experiment: Experiment, runs: list[Run]) -> pd.DataFrame:
     return scores
 
 
-def still_valid(experiment: Experiment, folder: Path, made: set[str]) -> tuple[pd.DataFrame, dict]:
+def still_valid(experiment: Experiment, folder: Path, made: set[str]) -> tuple[list[tuple], dict]:
     """Rows and provenance of earlier runs, not in `made`, whose keys are what they were."""
-    empty = pd.DataFrame({name: pd.Series(dtype=object) for name in COLUMNS})
     if not (folder / "provenance.json").exists() or not (folder / "scores.csv").exists():
-        return empty, {}
+        return [], {}
     before = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["runs"]
     kept = {}
     for name, about in before.items():
@@ -76,9 +74,8 @@ def still_valid(experiment: Experiment, folder: Path, made: set[str]) -> tuple[p
         run = Run(task, method, int(seed))
         if name not in made and about["key"] == experiment.score_key(run):
             kept[name] = about
-    scores = pd.read_csv(folder / "scores.csv")
-    name = scores.task + "/" + scores.method + "/" + scores.seed.astype(str)
-    return scores[name.isin(list(kept))], kept
+    rows = read_csv(folder / "scores.csv").itertuples(index=False, name=None)
+    return [row for row in rows if "/".join(map(str, row[2:5])) in kept], kept
 
 
 def in_order(scores: pd.DataFrame) -> pd.DataFrame:
@@ -142,7 +139,7 @@ def printed(profile: str, data: str) -> str:
     for number in (1, 2, 3, 4):
         path = results_folder(profile, data) / f"table{number}.csv"
         if path.exists():
-            table = pd.read_csv(path)
+            table = read_csv(path)
             texts.append(TITLES[number] + "\n" + readable(table, number).to_string(index=False))
     return "\n\n".join(texts)
 
