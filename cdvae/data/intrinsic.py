@@ -16,20 +16,18 @@ kernel; borders and patches are then those of the full image.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
 import torch
-from scipy import sparse
-from scipy.sparse.linalg import spsolve
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
+from cdvae.data.crf import cluster, exponents, kernel_of, least_jumps, mean_field, patches
 from cdvae.files import InputError
 
 LANDMARKS = 1024  # 32 × 32
 DARKEST = 1e-4  # linear light; 1/255 in sRGB is 3e-4
 NEVER = 1e6  # the cost of a label that an image has given up
-JUMP = 1e-3  # |jump| of log shading below which IRLS treats L1 as L2
-DENSE = 1500  # unknowns up to which a batch is solved as dense matrices
 
 
 @dataclass(frozen=True)
@@ -38,18 +36,21 @@ class Settings:
 
     labels: int = 20  # k-means clusters [20]
     intensity_scale: float = 0.5  # of intensity against chromaticity in k-means [0.5]
-    rounds: int = 8  # alternations of the two steps [25]
-    updates: int = 5  # mean-field updates a round [10]
+    rounds: int = 6  # alternations of the two steps [25]
+    updates: int = 3  # mean-field updates a round [10]
     absolute: float = 0.05  # |log shading − log ½| [0.05]
     smooth: float = 1.0  # (log shading − blurred log shading)² [2]
     pairwise: float = 1.0  # L1 distance of log reflectance [1]
-    sharpness: float = 30.0  # inverse temperature of the beliefs [10⁴]
-    theta_p: float = 0.1  # kernel width: place, in image diagonals [0.1]
+    sharpness: float = 100.0  # inverse temperature of the beliefs [10⁴]
+    theta_p: float = 0.2  # kernel width: place, in image diagonals [0.1]
     theta_l: float = 0.4  # kernel width: intensity [0.1]
     theta_c: float = 0.01  # kernel width: chromaticity [0.025]
     blur: float = 0.1  # of the shading, in diagonals, divided by the round [0.1]
-    steps: int = 10  # IRLS steps of a round; the last round has twice as many [≤ 100]
+    steps: int = 5  # IRLS steps of a round; the last round has twice as many [≤ 100]
     seed: int = 0
+
+
+DEFAULT = Settings()
 
 
 def srgb_to_linear(image: Tensor) -> Tensor:
@@ -68,22 +69,23 @@ def linear_to_srgb(light: Tensor) -> Tensor:
 def decompose(
     images: Tensor,
     mask: Tensor | None = None,
-    settings: Settings = Settings(),
+    settings: Settings = DEFAULT,
     linear: bool = False,
-    batch: int = 32,
+    batch: int = 8,
 ) -> tuple[Tensor, Tensor]:
     """Split photos into albedo (N, 3, H, W) and grey shading (N, 1, H, W), both float32.
 
     images (N, 3, H, W) hold sRGB values in [0, 1], or linear light if `linear`; mask (N, 1, H, W)
     is true where there is something to explain (default: everywhere). Results stay on the device
-    of the images and do not depend on what else is in the batch; `batch` bounds memory
-    (4 MiB a photo).
+    of the images and, but for rounding, do not depend on the rest of the batch; `batch` bounds
+    memory (4 MiB a photo for the kernel; 8 is fastest on a CPU, hundreds suit a GPU).
 
     albedo × shading is the image in linear light. Only their ratio is known, so the scale is a
-    convention: the albedo's brightest channel is 0.9 at its 98th percentile, then shading is
-    limited to between the pixel's brightest channel and 1, which puts the albedo in [0, 1] and
-    the shading in (0, 1]. A shading of 1 shows white paint as white; dark photos have dark
-    shading. Black pixels have albedo 0; outside the mask shading is 1.
+    convention: the 98th percentile of the albedo's brightest channel is 1, and where that would
+    take the shading's own past 1, the two share the excess equally. Then shading is limited to
+    between the pixel's brightest channel and 1, so the albedo is in [0, 1] and the shading in
+    [10⁻⁴, 1]; 1 shows white paint as white, dark photos have dark shading. Black pixels have
+    albedo 0 and keep a shading; outside the mask shading is 1.
 
     Raises InputError for anything but finite values in [0, 1] of the stated shape, and for a mask
     that is empty for some image.
@@ -92,7 +94,7 @@ def decompose(
     light = images.float() if linear else srgb_to_linear(images.float())
     shading = torch.ones_like(light[:, :1])
     if images.shape[2] * images.shape[3] <= LANDMARKS:
-        windows = [(part, ...) for part in torch.arange(len(images)).split(batch)]
+        windows = [(slice(i, i + batch), ...) for i in range(0, len(images), batch)]
     else:
         windows = [(slice(i, i + 1), ..., *_box(mask[i, 0])) for i in range(len(images))]
     for window in windows:
@@ -122,11 +124,17 @@ def _check(images: Tensor, mask: Tensor | None) -> Tensor:
 
 def _anchor(log_shading: Tensor, light: Tensor, mask: Tensor) -> Tensor:
     """The shading in the scale that `decompose` documents."""
+
+    def high(field: Tensor) -> Tensor:
+        field = torch.where(mask, field, math.nan).flatten(1)
+        field = field[:, :: field.shape[1] // 2**20 + 1]  # a quantile needs no more
+        return field.nanquantile(0.98, dim=1)[:, None, None, None].clamp_min(DARKEST)
+
     shading, brightest = log_shading.exp(), light.amax(1, keepdim=True)
-    albedo = torch.where(mask, brightest / shading, math.nan).flatten(1)
-    scale = albedo.nanquantile(0.98, dim=1).clamp_min(DARKEST) / 0.9
-    shading = (shading * scale[:, None, None, None]).clamp(max=1).maximum(brightest)
-    return torch.where(mask, shading.clamp_min(DARKEST), 1.0)
+    albedo_high, shading_high = high(brightest / shading), high(shading)
+    scale = albedo_high / (albedo_high * shading_high).clamp_min(1).sqrt()
+    shading = (shading * scale).clamp(DARKEST, 1).maximum(brightest)
+    return torch.where(mask, shading, 1.0)
 
 
 @dataclass
@@ -164,7 +172,7 @@ class _Labels:
 
 @dataclass
 class _Grid:
-    """Pixels of a batch, flattened: colour (B, P, 3), log intensity and mask (B, P), place (P, 2)."""
+    """Pixels of a batch, flattened row by row: light (B, P, 3), mask (B, P), where they lie."""
 
     rows: Tensor
     columns: Tensor
@@ -174,15 +182,27 @@ class _Grid:
 
     @staticmethod
     def of(light: Tensor, mask: Tensor, step: int = 1) -> "_Grid":
-        """The means of step × step cells over their unmasked pixels; light (B, 3, H, W)."""
-        weight, places = mask[:, None].float(), []
-        shares = torch.nn.functional.avg_pool2d(weight, step, ceil_mode=True)
-        light = torch.nn.functional.avg_pool2d(light * weight, step, ceil_mode=True)
-        light = (light / shares.clamp_min(1e-20)).clamp_min(DARKEST).flatten(2).mT
-        for n in mask.shape[1:]:
-            start = torch.arange(0, n, step, device=mask.device)
-            places.append((start + (start + step).clamp(max=n) - 1) / 2)
-        return _Grid(*places, light, shares.flatten(1) > 0, _diagonal(mask))
+        """The middle pixel of each step × step cell of light (B, 3, H, W), mask (B, H, W).
+
+        Where the mask leaves out the middle, the mean of the pixels that it leaves in.
+        """
+        weight, mean = mask[:, None].float(), partial(avg_pool2d, kernel_size=step, ceil_mode=True)
+        share = mean(weight)
+        starts = (torch.arange(0, n, step, device=mask.device) for n in mask.shape[1:])
+        rows, columns = (
+            (start + step // 2).clamp(max=n - 1)
+            for start, n in zip(starts, mask.shape[1:], strict=True)
+        )
+        middle = (..., rows[:, None], columns)
+        average = mean(light * weight) / share.clamp_min(1e-20)
+        picked = torch.where(mask[:, None][middle], light[middle], average).clamp_min(DARKEST)
+        return _Grid(
+            rows.float(),
+            columns.float(),
+            picked.flatten(2).mT,
+            share.flatten(1) > 0,
+            _diagonal(mask),
+        )
 
     @property
     def log_intensity(self) -> Tensor:
@@ -200,7 +220,7 @@ class _Grid:
         return torch.cat([self.colours() / widths, place], -1)
 
     def edges(self) -> Tensor:
-        """Indices of the pixels to the left and right of, or above and below, each border (2, E)."""
+        """Indices of the two pixels at each border between neighbours, (2, E)."""
         index = torch.arange(len(self.rows) * len(self.columns), device=self.light.device)
         index = index.view(len(self.rows), len(self.columns))
         across = torch.stack([index[:, :-1].flatten(), index[:, 1:].flatten()])
@@ -218,117 +238,6 @@ class _Grid:
         return (total / (down @ self.mask.float().view(shape) @ along.mT).clamp_min(1e-20)).flatten(
             1
         )
-
-
-def exponents(a: Tensor, b: Tensor) -> Tensor:
-    """−|a_i − b_j|² / 2 for features (B, P, D) and (B, Q, D): (B, P, Q)."""
-    centre = b.mean(1, keepdim=True)  # near zero, products lose fewer digits
-    a, b = a - centre, b - centre
-    half_a, half_b = (-0.5 * x.square().sum(-1, keepdim=True) for x in (a, b))
-    left = torch.cat([a, half_a, torch.ones_like(half_a)], -1)
-    return left @ torch.cat([b, torch.ones_like(half_b), half_b], -1).mT
-
-
-def kernel_of(features: Tensor) -> Tensor:
-    """exp(−|f_i − f_j|² / 2), at least e⁻³⁰, (B, P, P): products of denormals crawl on a CPU."""
-    return exponents(features, features).clamp_(-30, 0).exp_()
-
-
-def mean_field(
-    unary: Tensor, kernel: Tensor, norm: Tensor, distances: Tensor, sharpness: float, updates: int
-) -> Tensor:
-    """Beliefs (B, P, K) of a fully connected CRF after some parallel mean-field updates.
-
-    unary (B, P, K) are costs; pixels i and j with labels k and l cost norm_i kernel_ij norm_j
-    distances_kl, i = j included, as in Krähenbühl and Koltun's code with symmetric normalisation.
-    kernel (B, P, P), norm (B, P), distances (B, K, K).
-    """
-    belief = _softmax(-sharpness * unary)
-    for _ in range(updates):
-        message = norm[..., None] * (kernel @ (norm[..., None] * belief))
-        belief = _softmax(-sharpness * (unary + message @ distances))
-    return belief
-
-
-def _softmax(x: Tensor) -> Tensor:
-    """Softmax over the last axis, with nothing under e⁻⁴⁰ (no denormals)."""
-    x = (x - x.amax(-1, keepdim=True)).clamp_(min=-40).exp_()
-    return x / x.sum(-1, keepdim=True)
-
-
-def cluster(points: Tensor, mask: Tensor, clusters: int, seed: int) -> Tensor:
-    """Centres (B, K, D) of k-means on points (B, P, D) where mask (B, P): k-means++, 15 updates.
-
-    Each image draws the same random numbers, so its clusters do not depend on its neighbours.
-    """
-    draws = torch.rand(clusters, generator=torch.Generator().manual_seed(seed)).tolist()
-    centres, nearest = points[:, :0], mask.to(points)
-    for draw in draws:
-        total = nearest.cumsum(1)
-        target = (draw * total[:, -1:]).clamp_min(torch.finfo(total.dtype).tiny)
-        chosen = torch.searchsorted(total, target).clamp(max=points.shape[1] - 1)
-        centre = points.gather(1, chosen[..., None].expand(-1, -1, points.shape[2]))
-        centres = torch.cat([centres, centre], 1)
-        distance = (points - centre).square().sum(-1) * mask
-        nearest = distance if centres.shape[1] == 1 else nearest.minimum(distance)
-    for _ in range(15):
-        label = torch.cdist(points, centres).argmin(-1)
-        member = torch.nn.functional.one_hot(label, clusters).to(points) * mask[..., None]
-        count = member.sum(1)[..., None]
-        centres = torch.where(count > 0, member.mT @ points / count.clamp_min(1), centres)
-    return centres
-
-
-def least_jumps(
-    label: Tensor, log_intensity: Tensor, edges: Tensor, start: Tensor, steps: int, mask: Tensor
-) -> Tensor:
-    """Log reflectances (B, n) that make Σ |jump of log shading| over the edges least (IRLS).
-
-    label (B, P) in 0 … n − 1, log_intensity and mask (B, P), edges (2, E) indices of pixels,
-    start (B, n): where the sum does not care, the answer stays there.
-    """
-    first, second = label[:, edges[0]], label[:, edges[1]]
-    counts = (first != second) & mask[:, edges[0]] & mask[:, edges[1]]
-    jump = (log_intensity[:, edges[0]] - log_intensity[:, edges[1]]).double()
-    level = start.double()
-    for _ in range(steps):
-        left = jump - (level.gather(1, first) - level.gather(1, second))
-        weight = counts / (left.abs() + JUMP)
-        level = _weighted_levels(first, second, weight, jump, start.double())
-    return level.to(start)
-
-
-def _weighted_levels(a: Tensor, b: Tensor, weight: Tensor, jump: Tensor, start: Tensor) -> Tensor:
-    """argmin over x of Σ weight (jump − x_a + x_b)² + 10⁻⁶ |x − start|², a graph Laplacian."""
-    push = weight * jump
-    right = (1e-6 * start).scatter_add(1, a, push).scatter_add(1, b, -push)
-    degree = torch.full_like(start, 1e-6).scatter_add(1, a, weight).scatter_add(1, b, weight)
-    count, n = start.shape
-    if n <= DENSE:
-        matrix = start.new_zeros(count, n * n)
-        matrix.scatter_add_(1, a * n + b, -weight).scatter_add_(1, b * n + a, -weight)
-        matrix = matrix.view(count, n, n) + torch.diag_embed(degree)
-        return torch.cholesky_solve(right[..., None], torch.linalg.cholesky(matrix))[..., 0]
-    offset = torch.arange(count, device=a.device)[:, None] * n
-    one, two, weight = ((x.flatten().cpu().numpy()) for x in (a + offset, b + offset, weight))
-    pairs = (np.r_[one, two], np.r_[two, one])
-    matrix = sparse.diags(degree.flatten().cpu().numpy()) - sparse.coo_matrix(
-        (np.r_[weight, weight], pairs), (count * n, count * n)
-    )
-    solution = spsolve(matrix.tocsc(), right.flatten().cpu().numpy())
-    return torch.from_numpy(solution).to(start).view_as(start)
-
-
-def _patches(label: Tensor, edges: Tensor) -> Tensor:
-    """Number the 4-connected patches of equal label of each image from 0: (B, P)."""
-    count, pixels = label.shape
-    same = label[:, edges[0]] == label[:, edges[1]]
-    image, edge = same.nonzero(as_tuple=True)
-    ends = ((edges[:, edge] + image * pixels).cpu().numpy()).reshape(2, -1)
-    graph = sparse.coo_matrix((np.ones(ends.shape[1], np.int8), ends), [count * pixels] * 2)
-    patch = sparse.csgraph.connected_components(graph, directed=False)[1].reshape(count, pixels)
-    patch = torch.from_numpy(patch).long().to(label.device)
-    return patch - patch.amin(1, keepdim=True)
 
 
 def _diagonal(mask: Tensor) -> Tensor:
@@ -384,7 +293,7 @@ def _log_shading(light: Tensor, mask: Tensor, s: Settings) -> Tensor:
         blurred = grid.blurred(shading, sigma, full)
         label = _extend(full, grid, features, labels, label, blurred, s)
     edges, log_intensity = full.edges(), full.log_intensity
-    patch = _patches(torch.where(full.mask, label, -1), edges)
+    patch = patches(torch.where(full.mask, label, -1), edges)
     start = labels.intensity.new_zeros(len(patch), int(patch.max()) + 1)
     start.scatter_(1, patch, labels.intensity.gather(1, label))
     levels = least_jumps(patch, log_intensity, edges, start, 2 * s.steps, full.mask)
