@@ -71,14 +71,14 @@ def decompose(
     mask: Tensor | None = None,
     settings: Settings = DEFAULT,
     linear: bool = False,
-    batch: int = 8,
+    batch: int = 4,
 ) -> tuple[Tensor, Tensor]:
     """Split photos into albedo (N, 3, H, W) and grey shading (N, 1, H, W), both float32.
 
     images (N, 3, H, W) hold sRGB values in [0, 1], or linear light if `linear`; mask (N, 1, H, W)
     is true where there is something to explain (default: everywhere). Results stay on the device
     of the images and, but for rounding, do not depend on the rest of the batch; `batch` bounds
-    memory (4 MiB a photo for the kernel; 8 is fastest on a CPU, hundreds suit a GPU).
+    memory (4 MiB a photo for the kernel; 4 is fastest on a CPU, hundreds suit a GPU).
 
     albedo × shading is the image in linear light. Only their ratio is known, so the scale is a
     convention: the 98th percentile of the albedo's brightest channel is 1, and where that would
