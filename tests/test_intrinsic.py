@@ -111,10 +111,11 @@ def test_no_images_give_no_layers():
     assert albedo.shape == (0, 3, 32, 32) and shading.shape == (0, 1, 32, 32)
 
 
-def test_what_the_mask_leaves_out_does_not_matter():
-    images = photos(2, 24, 24)
-    mask = torch.zeros(2, 1, 24, 24, dtype=torch.bool)
-    mask[0, :, 3:20, 5:21] = mask[1, :, 10:23, 2:22] = True
+@pytest.mark.parametrize("size", [24, 90])
+def test_what_the_mask_leaves_out_does_not_matter(size):
+    images = photos(2, size, size)
+    mask = torch.rand(2, 1, size, size, generator=torch.Generator().manual_seed(2)) < 0.7
+    mask[..., : size // 5] = False
     other = torch.where(mask, images, torch.rand_like(images))
     (albedo, shading), (_, again) = decompose(images, mask), decompose(other, mask)
     assert torch.allclose(shading, again, atol=1e-4)
