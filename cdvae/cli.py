@@ -41,6 +41,10 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("evaluate", help="score one method on one task (trains if needed)")
     single(one)
     one.set_defaults(action=evaluate)
+    speed = commands.add_parser("bench", help="measure the speed of training on this machine")
+    speed.add_argument("--profile", default="quick", help="smoke, quick (default) or paper")
+    speed.add_argument("--device", default="auto", help="auto (default), cpu, cuda, …")
+    speed.set_defaults(action=bench)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(action=lambda options: print(__version__))
     return top
@@ -121,6 +125,14 @@ def evaluate(options: argparse.Namespace) -> None:
     experiment, runs = open_runs(options, [options.task], [options.method], [options.seed])
     scores = notebooks.finish(experiment, runs)
     print(scores[["metric", "n_samples", "value", "unit"]].to_string(index=False))
+
+
+def bench(options: argparse.Namespace) -> None:
+    from cdvae.bench import bench_training
+    from cdvae.config import load_profile
+    from cdvae.experiments import pick_device
+
+    print(bench_training(load_profile(options.profile), pick_device(options.device)))
 
 
 if __name__ == "__main__":

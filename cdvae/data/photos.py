@@ -48,7 +48,8 @@ def decode(name: str, folder: Path) -> dict[str, np.ndarray]:
     """One photo as {"image": (1, 32, 32, 3) uint8 sRGB}, stretched to a square.
 
     A JPEG is decoded at the smallest scale that its format offers above 128 × 128, from which
-    boxes are averaged (nearer to 32 × 32 a box filter would alias). Turned as EXIF says; grey, CMYK and palettes become RGB; 16 bits become 8; transparency is laid on white.
+    boxes are averaged (nearer to 32 × 32 a box filter would alias). Pictures are turned as EXIF
+    says; grey, CMYK and palettes become RGB, 16 bits become 8, transparency is laid on white.
     Raises ValueError or OSError for a file that is no picture.
     """
     from PIL import Image, ImageOps
