@@ -38,8 +38,8 @@ def load_clips(
     `root` holds `UCF-101/<Class>/…` and `ucfTrainTestlist/`; without these lists it is any folder
     of clips at any depth, split by source (`splits.py`). Eight equally spaced frames of a clip are
     paired with the frame one second later (`video.pick_pairs`), and their flow (`flow.py`) is
-    measured at 320 pixels' length, UCF101's own, or at full size where that is less. Clips shorter than a second, or
-    unreadable, are skipped by name.
+    measured at 320 pixels' length, which is UCF101's own, or at full size where that is less.
+    Clips shorter than a second, or unreadable, are skipped by name.
 
     x_c (N, 3, 32, 32) is the colour frame in [0, 1], RGB, to 1/255; x_g (N, 2, 32, 32) the flow in
     grid pixels over one second, x right, y down. semantics (N, n_labels) is the one-hot class
