@@ -16,7 +16,7 @@ class InputError(ValueError):
 
 
 def project_root() -> Path:
-    """The checkout this package was installed from (`pip install -e .`), else the working folder."""
+    """The checkout that this package was installed from (`pip install -e .`), else the cwd."""
     checkout = Path(__file__).resolve().parent.parent
     return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
 
@@ -28,7 +28,7 @@ def cache_root() -> Path:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it replaces `path`, on failure it is removed.
+    """Yield a temporary path; on success it replaces `path`, on failure it is removed.
 
     A killed run therefore leaves the whole file or none.
     """

@@ -1,0 +1,129 @@
+"""Deep variational auto-encoder with ladder inference (Appendix 9.1, Eq. 11–27).
+
+Codes are numbered from the bottom: z[0] is z_1, next to the image; z[-1] is z_L, the top.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cdvae import gaussian
+from cdvae.networks import Decoder, Encoder, GaussianHead, two_layers
+
+Gaussian = tuple[Tensor, Tensor]  # mean and log-variance, (batch, n) each
+
+
+class Ladder(NamedTuple):
+    """One pass of inference: for each layer from bottom to top a sample, q and p."""
+
+    z: list[Tensor]
+    q: list[Gaussian]
+    p: list[Gaussian]
+
+    def kl(self) -> Tensor:
+        """KL(q ‖ p) of each layer in nats per example: (layers, batch)."""
+        pairs = zip(self.q, self.p, strict=True)
+        return torch.stack([gaussian.kl(*q, *p).sum(1) for q, p in pairs])
+
+
+class Standard(nn.Module):
+    """Shift and scale of each channel that bring a layer to zero mean and unit variance."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels, 1, 1))
+        self.register_buffer("std", torch.ones(channels, 1, 1))
+
+    def fit(self, x: Tensor) -> None:
+        """Take mean and deviation from examples x (N, C, H, W), without a copy of them."""
+        self.mean.copy_(x.mean((0, 2, 3))[:, None, None])
+        self.std.copy_(x.std((0, 2, 3)).clamp_min(1e-6)[:, None, None])
+
+    def apply_to(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+    def undo(self, x: Tensor) -> Tensor:
+        return x * self.std + self.mean
+
+    def log_det(self, size: int) -> Tensor:
+        """log |d apply_to / d x| of a field with `size` pixels a channel, in nats."""
+        return -self.std.log().sum() * size
+
+
+class DVAE(nn.Module):
+    """P(x) = ∫ P(x | z_1) P(z_1 | z_2) … P(z_L) dz for fields x (batch, channels, 32, 32).
+
+    latents: sizes of the codes from the bottom z_1 to the top z_L; one entry makes a plain VAE.
+    noise_floor: least standard deviation of P(x | z_1), in units of the field's own deviation.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        latents: tuple[int, ...],
+        stem: tuple[int, ...],
+        hidden: int,
+        noise_floor: float,
+    ):
+        super().__init__()
+        self.latents, self.noise_floor = tuple(latents), noise_floor
+        self.standard = Standard(channels)
+        self.encoder = Encoder(channels, stem, hidden)
+        n_up = [hidden] * len(latents)
+        self.up = nn.ModuleList(two_layers(n, hidden) for n in n_up)
+        self.q_head = nn.ModuleList(GaussianHead(hidden, n) for n in latents)
+        self.down = nn.ModuleList(two_layers(n, hidden) for n in latents[1:])
+        self.p_head = nn.ModuleList(GaussianHead(hidden, n) for n in latents[:-1])
+        self.decoder = Decoder(latents[0], hidden, stem, 2 * channels)
+
+    def upward(self, x: Tensor) -> list[Gaussian]:
+        """The deterministic pass: μ̂_q,i and log σ̂²_q,i of each layer, bottom to top."""
+        features, estimates = self.encoder(self.standard.apply_to(x)), []
+        for block, head in zip(self.up, self.q_head, strict=True):
+            features = block(features)
+            estimates.append(head(features))
+        return estimates
+
+    def q_top_given_x(self, x: Tensor) -> Gaussian:
+        """q(z_L | x), Eq. 27 at i = L: the upward estimate alone."""
+        return self.upward(x)[-1]
+
+    def p_z_given_above(self, layer: int, above: Tensor) -> Gaussian:
+        """P(z_i | z_{i+1}), Eq. 12–13 and 19; `layer` counts from 0 at the bottom."""
+        return self.p_head[layer](self.down[layer](above))
+
+    def q_z_given_x(self, x: Tensor, generator: torch.Generator | None = None) -> Ladder:
+        """Upward pass, then the stochastic downward pass with merged precisions (Eq. 24–27)."""
+        estimates = self.upward(x)
+        top = estimates[-1]
+        z, q = [gaussian.sample(*top, generator)], [top]
+        p = [(torch.zeros_like(top[0]), torch.zeros_like(top[1]))]
+        for layer in reversed(range(len(self.latents) - 1)):
+            p.insert(0, self.p_z_given_above(layer, z[0]))
+            q.insert(0, gaussian.product(*estimates[layer], *p[0]))
+            z.insert(0, gaussian.sample(*q[0], generator))
+        return Ladder(z, q, p)
+
+    def p_x_given_z(self, z_1: Tensor) -> Gaussian:
+        """Mean and log-variance of the standardised field given the bottom code (Eq. 20)."""
+        mu, raw = self.decoder(z_1).chunk(2, dim=1)
+        variance = self.noise_floor**2 + nn.functional.softplus(raw)
+        return mu, variance.log()
+
+    def log_p_x_given_z(self, x: Tensor, z_1: Tensor) -> Tensor:
+        """log P(x | z_1) in nats per example, as a density of x in its own unit: (batch,)."""
+        mu, log_var = self.p_x_given_z(z_1)
+        log_p = gaussian.log_density(self.standard.apply_to(x), mu, log_var)
+        return log_p.flatten(1).sum(1) + self.standard.log_det(x[0, 0].numel())
+
+    def descend(self, z_top: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draw the codes below `z_top` from the prior (Eq. 14); returns z_1 (batch, n)."""
+        z = z_top
+        for layer in reversed(range(len(self.latents) - 1)):
+            z = gaussian.sample(*self.p_z_given_above(layer, z), generator)
+        return z
+
+    def mean_x(self, z_1: Tensor) -> Tensor:
+        """E[x | z_1] in the field's own unit: (batch, channels, 32, 32)."""
+        return self.standard.undo(self.p_x_given_z(z_1)[0])
