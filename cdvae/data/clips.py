@@ -11,7 +11,7 @@ from torch import Tensor
 from cdvae.data.chunks import Gathered, gather
 from cdvae.data.fields import TASKS, Fields
 from cdvae.data.report import Report
-from cdvae.data.splits import split_names
+from cdvae.data.splits import SPLITS, split_names, split_training
 from cdvae.data.video import PAIRS, clip_pairs
 from cdvae.files import InputError, code_hash, key_of
 
@@ -36,10 +36,13 @@ def load_clips(
     """The motion task from UCF101 (its split 1) or any folder of clips, and an account of it.
 
     `root` holds `UCF-101/<Class>/…` and `ucfTrainTestlist/`; without these lists it is any folder
-    of clips at any depth, split by source (`splits.py`). Eight equally spaced frames of a clip are
-    paired with the frame one second later (`video.pick_pairs`), and their flow (`flow.py`) is
-    measured at 320 pixels' length, which is UCF101's own, or at full size where that is less.
-    Clips shorter than a second, or unreadable, are skipped by name.
+    of clips at any depth, split by source (`splits.py`). The split is "train", "test" or "valid",
+    a tenth of the sources to train on, which "train" is then without.
+
+    Eight equally spaced frames of a clip are paired with the frame one second later
+    (`video.pick_pairs`), and their flow (`flow.py`) is measured at 320 pixels' length, which is
+    UCF101's own, or at full size where that is less. Clips shorter than a second, or unreadable,
+    are skipped by name.
 
     x_c (N, 3, 32, 32) is the colour frame in [0, 1], RGB, to 1/255; x_g (N, 2, 32, 32) the flow in
     grid pixels over one second, x right, y down. semantics (N, n_labels) is the one-hot class
@@ -53,8 +56,8 @@ def load_clips(
     where no clip of the split can be used.
     """
     root = Path(root)
-    if split not in ("train", "test"):
-        raise InputError(f"unknown split '{split}': choose train or test")
+    if split not in SPLITS:
+        raise InputError(f"unknown split '{split}': choose from {', '.join(SPLITS)}")
     if n is not None and n < 1:
         raise InputError(f"n is {n}: ask for at least one pair")
     folder, names, labels, absent = _listed(root, split)
@@ -104,8 +107,8 @@ def read_classes(root: Path) -> list[str]:
 
 
 def read_list(root: Path, split: str) -> list[str]:
-    """The clips of `trainlist01.txt` or `testlist01.txt` as `<Class>/<clip>`, as listed."""
-    lines = _lines(Path(root) / LISTS / f"{split}list01.txt")
+    """The clips of `testlist01.txt` ("test") or `trainlist01.txt`, as `<Class>/<clip>`."""
+    lines = _lines(Path(root) / LISTS / f"{'test' if split == 'test' else 'train'}list01.txt")
     return list(dict.fromkeys(line.split()[0] for line in lines))
 
 
@@ -142,6 +145,7 @@ def _listed(root: Path, split: str):
         return root, split_names(names, split), [], {}
     classes = read_classes(root)
     names = read_list(root, split)
+    names = names if split == "test" else split_training(names, split)
     absent = {name: why for name in names if (why := why_not(root, name, classes))}
     return root / VIDEOS, [name for name in names if name not in absent], classes, absent
 

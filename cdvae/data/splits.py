@@ -1,12 +1,14 @@
-"""A train and test side for a folder that comes without lists."""
+"""Splits by source: no clip, and no group of clips cut from one video, is on two sides."""
 
 import hashlib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
-TEST_SHARE = 0.25
+SPLITS = ("train", "valid", "test")
+TEST_SHARE = 0.2  # of the sources of a folder that comes without lists
+VALID_SHARE = 0.1  # of the sources to train on
 GROUPED = re.compile(r"(.*_g\d+)_c\d+", re.IGNORECASE)  # UCF101: clips of one group are one source
 
 
@@ -17,14 +19,28 @@ def source_of(name: str) -> str:
     return str(path.with_name(grouped[1]) if grouped else path)
 
 
-def split_names(names: Iterable[str], split: str) -> list[str]:
-    """The names (paths relative to the folder) on one side, "train" or "test", in sorted order.
+def part(names: Sequence[str], share: float) -> tuple[list[str], list[str]]:
+    """A share of the sources, and the rest, as (names, names) in sorted order.
 
-    Whole sources go to one side: the quarter of them (at least one, where there are two) whose
-    names have the smallest hashes is the test side. Nothing but the names matters.
+    The sources whose names have the smallest hashes are taken, at least one where there are two:
+    nothing but the names matters, and the same names give the same parts everywhere.
     """
-    names = sorted(names)
     sources = {source_of(name) for name in names}
     ranked = sorted(sources, key=lambda source: hashlib.sha256(source.encode()).digest())
-    test = set(ranked[: math.ceil(TEST_SHARE * len(ranked))] if len(ranked) > 1 else ())
-    return [name for name in names if (source_of(name) in test) == (split == "test")]
+    taken = set(ranked[: math.ceil(share * len(ranked))] if len(ranked) > 1 else ())
+    sides: tuple[list[str], list[str]] = ([], [])
+    for name in sorted(names):
+        sides[source_of(name) not in taken].append(name)
+    return sides
+
+
+def split_names(names: Sequence[str], split: str) -> list[str]:
+    """The names of "train", "valid" or "test" in a folder that comes without lists."""
+    test, training = part(names, TEST_SHARE)
+    return test if split == "test" else split_training(training, split)
+
+
+def split_training(names: Sequence[str], split: str) -> list[str]:
+    """The names of "train" or "valid" among those meant for training."""
+    valid, train = part(names, VALID_SHARE)
+    return valid if split == "valid" else train
