@@ -14,7 +14,8 @@ SHARED = Path(os.environ.get("CDVAE_SHARED") or Path(__file__).resolve().parents
 WARPS = {  # rotation in degrees about the centre, scale, translation (x, y) in pixels
     "a little to the right": (0, 1, (3.3, -2.1)),
     "to the lower right": (0, 1, (12, 7)),
-    "far to the left": (0, 1, (-20, 12)),
+    "far to the left": (0, 1, (-30, 18)),
+    "out of sight almost": (0, 1, (70, -20)),
     "turned": (2, 1, (0, 0)),
     "turned more": (-5, 1, (0, 0)),
     "grown": (0, 1.05, (0, 0)),
@@ -118,4 +119,7 @@ def test_frames_that_do_not_fit_are_refused(pictures):
 
 
 def test_nothing_moves_between_equal_frames(pictures):
-    assert np.abs(flow(pictures[0], pictures[0])).max() < 0.01
+    black = np.zeros((48, 64, 3), np.uint8)
+    for frame in (pictures[0], black, black + 255):
+        assert np.abs(flow(frame, frame)).max() < 0.01
+    assert np.isfinite(flow(black, black + 255)).all()

@@ -123,7 +123,8 @@ def _write(path: Path, items: Sequence[str], results: Sequence[Rows | str]) -> d
         about["rows"] += [item] * lengths.pop()
         for name, array in result.items():
             arrays.setdefault(name, []).append(array)
-    whole = {name: np.concatenate(parts) for name, parts in arrays.items()}
+    # safetensors writes the bytes as they lie: a transposed view would come back scrambled
+    whole = {name: np.ascontiguousarray(np.concatenate(parts)) for name, parts in arrays.items()}
     with atomic(path) as temporary:
         save_file(whole, temporary, metadata={"about": json.dumps(about)})
     return about
