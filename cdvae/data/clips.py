@@ -20,7 +20,7 @@ LISTS = "ucfTrainTestlist"
 SUFFIXES = frozenset(".avi .mp4 .mkv .webm .mov .m4v .mpg .mpeg .wmv .flv .ogv .3gp .ts".split())
 MOVES = 0.5  # a cell moves from this flow on, in grid pixels per second
 STILL = 0.01  # a pair of which a smaller share of the cells moves is still
-CHUNK = 64  # clips: what an interruption loses, about ten seconds' work on two cores
+CHUNK = 16  # clips: what an interruption loses, a few seconds' work
 
 
 def load_clips(
