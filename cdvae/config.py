@@ -8,8 +8,6 @@ from typing import Any, get_type_hints
 from cdvae.files import InputError
 from cdvae.training import Training
 
-METHODS = ("nn", "cvae", "shallow", "gauss", "mdn4", "mdn12")
-
 
 @dataclass(frozen=True)
 class Network:

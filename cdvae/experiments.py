@@ -1,23 +1,45 @@
-"""Fit, sample, score: every run of a profile on a data set, cached on disk.
+"""Fit, sample, score: the runs of a profile on a data set, cached on disk.
 
-A run is one task, method and seed. What it needs is looked up under a key made of every setting
-and all code that shaped it, and made when it is not there, so that an interrupted reproduction
-goes on from what is finished.
+A run is one task, method and seed. Its model and its scores are looked up under a key made of
+every setting and all code that shaped them, and made when they are not there; so an interrupted
+reproduction goes on from what is finished.
 """
 
-from dataclasses import dataclass
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
-from cdvae.files import InputError, code_hash
+from cdvae import guidance
+from cdvae.config import Profile
+from cdvae.data import sources
+from cdvae.data.fields import Fields, task_named
+from cdvae.data.sources import Plan, Source
+from cdvae.files import InputError, atomic, cache_root, code_hash, key_of, sha256, write_json
+from cdvae.methods import ALL_METHODS, build_model, fit_nearest, latents_of, settings_of
+from cdvae.metrics import COUNTS, score_samples
+from cdvae.progress import Progress
+from cdvae.provenance import circumstances, peak_memory_mb
+from cdvae.training import Examples, fit, mean_loss
 
 MODEL_ROOMS = ("gaussian", "networks", "dvae", "ties", "model", "baselines", "methods", "training")
+GUIDANCE_ROOMS = ("guidance",)
 SCORE_ROOMS = ("metrics",)
+LEARNED = ("cvae", "shallow", "gauss", "mdn4", "mdn12")  # methods with weights
+JOINT = ("shallow", "gauss", "mdn4", "mdn12")  # methods that bound log p(x_c, x_g)
+
+Draw = Callable[[slice, int], Tensor]  # (test examples, n) -> samples (batch, n, C_g, 32, 32)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One cell of the experiment."""
+    """One cell of the tables."""
 
     task: str
     method: str
@@ -27,7 +49,7 @@ class Run:
         return f"{self.task}/{self.method}/{self.seed}"
 
 
-def rooms(names: tuple[str, ...]) -> str:
+def room_hash(names: tuple[str, ...]) -> str:
     return code_hash(*(f"{name}.py" for name in names))
 
 
@@ -39,3 +61,202 @@ def pick_device(name: str) -> torch.device:
         return torch.zeros(0, device=name).device
     except (RuntimeError, AssertionError):
         raise InputError(f"device '{name}' cannot be used here: try --device cpu") from None
+
+
+class Experiment:
+    """Every run of one profile on one source; holds the data of one task at a time."""
+
+    def __init__(
+        self, profile: Profile, data: str = "scenes", root: str | None = None, device: str = "auto"
+    ):
+        self.profile, self.device = profile, pick_device(device)
+        sizes = (profile.n_train, profile.n_valid, profile.n_test)
+        folder = Path(root).expanduser() if root else None
+        self.source = Source(data, folder, *sizes, profile.data_seed)
+        self._plans: dict[str, Plan] = {}
+        self._loaded: tuple[str, dict[str, Fields]] | None = None
+
+    def runs(
+        self,
+        tasks: list[str] | None = None,
+        methods: list[str] | None = None,
+        seeds: list[int] | None = None,
+    ) -> list[Run]:
+        """The runs asked for, by default all that the source and the profile have.
+
+        Where the true conditional is known it is scored as one more method.
+        """
+        tasks = tasks or list(sources.TASKS_OF[self.source.name])
+        for task in tasks:
+            self.source.check(task_named(task))
+        chosen = methods or list(self.profile.methods)
+        for method in chosen:
+            if method not in ALL_METHODS:
+                raise InputError(f"unknown method '{method}': choose from {', '.join(ALL_METHODS)}")
+        if methods is None and self.source.name == "scenes":
+            chosen.append("truth")
+        every = [(t, m, s) for t in tasks for m in chosen for s in seeds or self.profile.seeds]
+        return [Run(*each) for each in every]
+
+    def plan(self, task: str) -> Plan:
+        if task not in self._plans:
+            self._plans[task] = sources.plan(self.source, task_named(task))
+        return self._plans[task]
+
+    def fields(self, task: str) -> dict[str, Fields]:
+        """The splits of a task."""
+        if self._loaded is None or self._loaded[0] != task:
+            self._loaded = None  # let the last task go before the next one comes
+            self._loaded = (task, sources.load(self.plan(task)))
+        return self._loaded[1]
+
+    def model_key(self, run: Run) -> str:
+        """The key of all that shapes a run's model."""
+        code = room_hash(MODEL_ROOMS), room_hash(GUIDANCE_ROOMS)
+        settings = settings_of(run.method, self.profile)
+        return key_of(
+            self.plan(run.task).key, *asdict(run).values(), settings, code, self.device.type
+        )
+
+    def score_key(self, run: Run) -> str:
+        """The key of all that shapes a run's scores."""
+        return key_of(self.model_key(run), COUNTS, room_hash(SCORE_ROOMS))
+
+    def checkpoint(self, run: Run) -> Path:
+        return cache_root() / "models" / f"{self.model_key(run)}.safetensors"
+
+    def score_file(self, run: Run) -> Path:
+        return cache_root() / "scores" / f"{self.score_key(run)}.json"
+
+    def steps(self, run: Run) -> int:
+        """How many steps of progress are left of a run: its epochs, and one for the scores."""
+        if self.score_file(run).exists():
+            return 0
+        trains = run.method in LEARNED and not self.checkpoint(run).exists()
+        return 1 + trains * self.profile.training.epochs
+
+    def examples(self, task: str, split: str, n_code: int = 0) -> Examples:
+        """A split on the device, with embedding targets for a code of that size (train only)."""
+        fields = self.fields(task)[split]
+        p = torch.zeros(2, len(fields), max(n_code, 1))
+        if n_code and split == "train":
+            p = self.targets(task, n_code)
+        p_c, p_g = p.expand(2, len(fields), -1)
+        return Examples(*(x.to(self.device) for x in (fields.x_c, fields.x_g, p_c, p_g)))
+
+    def targets(self, task: str, n_code: int) -> Tensor:
+        """Embedding targets p_c and p_g of the training split: (2, N, n_code)."""
+        weight = self.profile.guidance.semantic_weight
+        key = key_of(self.plan(task).key, n_code, weight, room_hash(GUIDANCE_ROOMS))
+        path = cache_root() / "targets" / f"{key}.safetensors"
+        if not path.exists():
+            pair = guidance.targets(self.fields(task)["train"], n_code, weight)
+            with atomic(path) as temporary:
+                save_file({"p": torch.stack([torch.from_numpy(p) for p in pair])}, temporary)
+        with safe_open(path, framework="pt") as file:
+            return file.get_tensor("p")
+
+    def model(self, run: Run, progress: Progress | None = None) -> nn.Module:
+        """The trained model of a run, loaded or trained."""
+        path = self.checkpoint(run)
+        if not path.exists():
+            self.train(run, path, progress or Progress(0, quiet=True))
+        model = build_model(run.method, task_named(run.task), self.profile)
+        with safe_open(path, framework="pt") as file:
+            model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
+        return model.to(self.device).eval()
+
+    def history(self, run: Run) -> list[dict[str, float]]:
+        """The rows that training left, one an epoch (`training.fit`)."""
+        with safe_open(self.checkpoint(run), framework="pt") as file:
+            return json.loads(file.metadata()["history"])
+
+    def train(self, run: Run, path: Path, progress: Progress) -> None:
+        """Train a model and write its weights, with its settings and history in their header."""
+        n_code = latents_of(run.method, self.profile)[-1] if run.method in JOINT else 0
+        train = self.examples(run.task, "train", n_code)
+        valid = self.examples(run.task, "valid", n_code)
+        torch.manual_seed(run.seed)
+        model = build_model(run.method, task_named(run.task), self.profile).to(self.device)
+        model.standardise(train.x_c, train.x_g)
+
+        def on_epoch(row: dict[str, float]) -> None:
+            speed = f"{row['images_per_second']:,.0f} images/s"
+            progress.step(f"{run} epoch {row['epoch']}: loss {row['valid_loss']:,.1f}, {speed}")
+
+        history = fit(model, train, valid, self.profile.training, run.seed, on_epoch)
+        about = {
+            "run": asdict(run),
+            "settings": settings_of(run.method, self.profile),
+            "seconds": sum(row["seconds"] for row in history),
+            "circumstances": circumstances(self.device),
+            "peak_memory_mb": peak_memory_mb(self.device),
+        }
+        header = {"history": json.dumps(history), "about": json.dumps(about)}
+        with atomic(path) as temporary:
+            weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+            save_file(weights, temporary, metadata=header)
+
+    def sampler(self, run: Run, split: str, progress: Progress | None = None) -> tuple[Draw, dict]:
+        """A function that draws samples for a split, and what is to be known of the method."""
+        fields = self.fields(run.task)[split]
+        generator = torch.Generator(self.device).manual_seed(run.seed)
+        if run.method == "truth":
+            truth = fields.truth.to(self.device)
+            rows = torch.arange(len(fields), device=self.device)
+            return lambda part, n: truth.sample(rows[part], n, generator), {}
+        x_c = fields.x_c.to(self.device)
+        if run.method == "nn":
+            train, valid = (self.examples(run.task, split) for split in ("train", "valid"))
+            model, sigma = fit_nearest(train, valid, self.profile.nearest.sigmas, max(COUNTS))
+            return lambda part, n: model.sample(x_c[part], n), {"smoothing_px": sigma}
+        model = self.model(run, progress)
+        with safe_open(self.checkpoint(run), framework="pt") as file:
+            about = json.loads(file.metadata()["about"])
+        about["checkpoint_sha256"] = sha256(self.checkpoint(run))
+        about["images_per_second"] = max(row["images_per_second"] for row in self.history(run))
+        return lambda part, n: model.sample(x_c[part], n, generator), about
+
+    def scores(self, run: Run, progress: Progress | None = None) -> dict:
+        """Scores of a run on the test split, loaded or made: {"rows", "provenance"}."""
+        path = self.score_file(run)
+        if not path.exists():
+            write_json(path, self.score(run, progress or Progress(0, quiet=True)))
+            if progress:
+                progress.step(f"{run} scored")
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def score(self, run: Run, progress: Progress) -> dict:
+        """Score a run; also keeps the scores of each test example beside the others."""
+        draw, about = self.sampler(run, "test", progress)
+        test = self.examples(run.task, "test")
+        start = time.perf_counter()
+        each = score_samples(draw, test.x_g)
+        seconds = time.perf_counter() - start
+        unit = task_named(run.task).unit
+        rows = [
+            (name, n, float(each[name][:, k].mean()), unit_of)
+            for name, unit_of in (("best_error", f"{unit}²"), ("best_error_l1", unit))
+            for k, n in enumerate(COUNTS)
+        ]
+        rows.append(("variance", max(COUNTS), float(each["variance"].mean()), f"{unit}²"))
+        if run.method in JOINT:
+            rows.append(("nll_joint", 1, self.joint_bound(run), "nats"))
+        kept = self.score_file(run).with_suffix(".safetensors")
+        with atomic(kept) as temporary:
+            save_file({name: value.contiguous() for name, value in each.items()}, temporary)
+        about |= {"score_seconds": seconds, "score_peak_memory_mb": peak_memory_mb(self.device)}
+        about |= {"score_circumstances": circumstances(self.device), "key": self.score_key(run)}
+        sizes = {split: len(fields) for split, fields in self.fields(run.task).items()}
+        return {"rows": rows, "provenance": about, "sizes": sizes}
+
+    def each_score(self, run: Run) -> dict[str, Tensor]:
+        """The scores of each test example of a finished run (`metrics.score_samples`)."""
+        with safe_open(self.score_file(run).with_suffix(".safetensors"), framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}
+
+    def joint_bound(self, run: Run) -> float:
+        """The bound on −log p(x_c, x_g) that the model reports (Eq. 2), nats per test example."""
+        n_code = latents_of(run.method, self.profile)[-1]
+        test = self.examples(run.task, "test", n_code)
+        return mean_loss(self.model(run), test, self.profile.training.batch_size, run.seed)["loss"]

@@ -21,6 +21,11 @@ def project_root() -> Path:
     return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
 
 
+def output_root() -> Path:
+    """Where results/ and figures/ are written: $CDVAE_OUTPUT, else the project."""
+    return Path(os.environ.get("CDVAE_OUTPUT") or project_root())
+
+
 def cache_root() -> Path:
     """Where fields, checkpoints and scores are kept: $CDVAE_CACHE, else `.cache` in the project."""
     return Path(os.environ.get("CDVAE_CACHE") or project_root() / ".cache")

@@ -65,7 +65,7 @@ class LPP:
         from sklearn.decomposition import PCA
 
         pca = PCA(min(max(self.n_pca, self.n_code), *x.shape), svd_solver="covariance_eigh").fit(x)
-        kept = pca.explained_variance_ > 1e-7 * pca.explained_variance_[0]
+        kept = pca.explained_variance_ > 1e-5 * pca.explained_variance_[0]  # else noise
         if kept.sum() < self.n_code:
             raise ValueError(f"a code of {self.n_code} asked of features of rank {kept.sum()}")
         basis = pca.components_[kept].T.astype(np.float64)

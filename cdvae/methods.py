@@ -1,5 +1,7 @@
 """A model for each row of the paper's tables."""
 
+from dataclasses import asdict
+
 import torch
 from torch import nn
 
@@ -13,11 +15,20 @@ from cdvae.ties import GaussianTie, MDNTie
 from cdvae.training import Examples
 
 COMPONENTS = {"mdn4": 4, "mdn12": 12}
+PAPER_METHODS = ("nn", "cvae", "shallow", "gauss", "mdn4", "mdn12")
+ALL_METHODS = (*PAPER_METHODS, "truth")  # truth: samples of the exact conditional, where known
 
 
 def latents_of(method: str, profile: Profile) -> tuple[int, ...]:
     """Code sizes of a method from the bottom to the top."""
     return (profile.network.shallow,) if method == "shallow" else profile.network.latents
+
+
+def settings_of(method: str, profile: Profile) -> dict:
+    """The settings that shape a method, and no others."""
+    groups = {"nn": ("nearest",), "truth": (), "cvae": ("cvae", "training")}
+    joint = ("network", "tie", "guidance", "training")
+    return {name: asdict(getattr(profile, name)) for name in groups.get(method, joint)}
 
 
 def build_model(method: str, task: Task, profile: Profile) -> nn.Module:

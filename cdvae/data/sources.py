@@ -13,10 +13,11 @@ from cdvae.data.fields import Fields, Task
 from cdvae.data.layers import value_saturation
 from cdvae.files import InputError, cache_root, code_hash, key_of
 
-SOURCES = ("scenes", "coco", "ucf101", "folder")
-SPLITS = ("train", "valid", "test")
-TASKS_OF = {"scenes": ("relighting", "resaturation", "motion"), "coco": ("resaturation",)}
-ROOMS = tuple(f"data/{room}.py" for room in ("fields", "layout", "world", "render", "scenes"))
+TASKS_OF = {
+    "scenes": ("relighting", "resaturation", "motion"),
+    "coco": ("resaturation",),
+}
+SCENE_ROOMS = tuple(f"data/{room}.py" for room in ("fields", "world", "render", "scenes"))
 PHOTO_ROOMS = tuple(f"data/{room}.py" for room in ("fields", "layout", "photos", "coco", "layers"))
 
 
@@ -37,60 +38,78 @@ class Source:
         if self.name != "scenes" and self.root is None:
             raise InputError(f"--data {self.name} needs --root, the folder that holds it")
 
+    def check(self, task: Task) -> None:
+        """Raise InputError if this source cannot serve the task."""
+        if task.name not in TASKS_OF[self.name]:
+            known = ", ".join(TASKS_OF[self.name])
+            raise InputError(f"--data {self.name} has no task '{task.name}': it has {known}")
 
-def load(source: Source, task: Task) -> tuple[dict[str, Fields], str]:
-    """Fields of the three splits, and the key of everything that shaped them.
 
-    Validation examples are taken from the training part, never from the test part. Raises
-    InputError where the source cannot serve the task, is missing or holds nothing to read.
+@dataclass(frozen=True)
+class Plan:
+    """Which examples the splits of a task are made of, and the key of all that shapes them.
+
+    parts: for each split the folder and the names of its photos; for scenes their number.
     """
-    if task.name not in TASKS_OF[source.name]:
-        known = ", ".join(TASKS_OF[source.name])
-        raise InputError(f"--data {source.name} has no task '{task.name}': it has {known}")
-    return load_scenes(source, task) if source.name == "scenes" else load_photos(source, task)
+
+    source: Source
+    task: Task
+    key: str
+    parts: dict
+
+    def folder(self) -> Path:
+        return cache_root() / "fields" / self.key
 
 
-def load_scenes(source: Source, task: Task) -> tuple[dict[str, Fields], str]:
-    counts = dict(zip(SPLITS, (source.n_train, source.n_valid, source.n_test), strict=True))
-    key = key_of("scenes", task.name, counts, source.seed, code_hash(*ROOMS))
-    splits = {}
-    for split, n in counts.items():
-        path = cache_root() / "fields" / key / f"{split}.safetensors"
+def plan(source: Source, task: Task) -> Plan:
+    """Look at a source without reading its examples; raises InputError if it cannot serve."""
+    source.check(task)
+    if source.name == "scenes":
+        parts = {"train": source.n_train, "valid": source.n_valid, "test": source.n_test}
+        key = key_of("scenes", task.name, parts, source.seed, code_hash(*SCENE_ROOMS))
+    else:
+        parts = photo_parts(source)
+        key = key_of(source.name, task.name, stamps(parts), code_hash(*PHOTO_ROOMS))
+    return Plan(source, task, key, parts)
+
+
+def load(plan: Plan) -> dict[str, Fields]:
+    """Fields of the train, valid and test splits, from the cache where they are there.
+
+    Validation examples come out of the training part of a source, never out of its test part.
+    """
+    return {split: load_split(plan, split) for split in plan.parts}
+
+
+def load_split(plan: Plan, split: str) -> Fields:
+    path = plan.folder() / f"{split}.safetensors"
+    if plan.source.name == "scenes":
         if path.exists():
-            splits[split] = scenes.with_truth(fields.load(path), split, source.seed)
-        else:
-            splits[split] = scenes.load(task, split, n, source.seed)
-            fields.save(splits[split], path)
-    return splits, key
+            return scenes.with_truth(fields.load(path), split, plan.source.seed)
+        made = scenes.load(plan.task, split, plan.parts[split], plan.source.seed)
+    else:
+        if path.exists():
+            return fields.load(path)
+        made = photo_fields(plan.task, *plan.parts[split], plan.folder() / split)
+    fields.save(made, path)
+    return made
 
 
-def load_photos(source: Source, task: Task) -> tuple[dict[str, Fields], str]:
+def photo_parts(source: Source) -> dict[str, tuple[Path, list[str]]]:
     """Photos of the train and test folders, shuffled by the seed, limited, and cut into splits."""
-    train_folder, test_folder = (
-        photos.coco_folder(source.root, part) for part in ("train", "test")
-    )
-    train_names = shuffled(photos.list_photos(train_folder), source.seed)
-    test_names = shuffled(photos.list_photos(test_folder), source.seed)[: source.n_test]
-    train_names = train_names[: source.n_train + source.n_valid]
-    n_valid = min(source.n_valid, len(train_names) // 5)
-    parts = {
-        "train": (train_folder, train_names[n_valid:]),
-        "valid": (train_folder, train_names[:n_valid]),
-        "test": (test_folder, test_names),
-    }
-    if coco.annotation_file(train_folder) is None:
+    train, test = (photos.coco_folder(source.root, part) for part in ("train", "test"))
+    if coco.annotation_file(train) is None:
         warnings.warn(
-            f"no annotations beside {train_folder}: guidance uses pixel features alone",
-            stacklevel=2,
+            f"no annotations beside {train}: guidance uses pixel features alone", stacklevel=2
         )
-    key = key_of(source.name, task.name, stamps(parts), code_hash(*PHOTO_ROOMS))
-    splits = {}
-    for split, (folder, names) in parts.items():
-        path = cache_root() / "fields" / key / f"{split}.safetensors"
-        if not path.exists():
-            fields.save(photo_fields(task, folder, names, path.parent / split), path)
-        splits[split] = fields.load(path)
-    return splits, key
+    names = shuffled(photos.list_photos(train), source.seed)[: source.n_train + source.n_valid]
+    n_valid = min(source.n_valid, len(names) // 5)
+    test_names = shuffled(photos.list_photos(test), source.seed)[: source.n_test]
+    return {
+        "train": (train, names[n_valid:][: source.n_train]),
+        "valid": (train, names[:n_valid]),
+        "test": (test, test_names),
+    }
 
 
 def stamps(parts: dict[str, tuple[Path, list[str]]]) -> list[tuple[str, str, int]]:
@@ -121,6 +140,6 @@ def photo_semantics(folder: Path, names: tuple[str, ...]) -> tuple[Tensor, int]:
 
 
 def shuffled(names: list[str], seed: int) -> list[str]:
-    """The names in an order that depends on the seed and on each name alone, so that adding files
-    does not reorder the others."""
+    """The names in an order that the seed and each name alone decide, so that one file more does
+    not reorder the others."""
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())

@@ -1,0 +1,127 @@
+"""The `cdvae` command."""
+
+import argparse
+import sys
+import warnings
+
+from cdvae import __version__
+from cdvae.files import InputError
+from cdvae.training import NotFinite
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; bad input gives one sentence and exit code 2."""
+    warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
+    options = parser().parse_args(arguments)
+    try:
+        return options.action(options) or 0
+    except InputError as error:
+        print(f"cdvae: {error}", file=sys.stderr)
+        return 2
+    except NotFinite as error:
+        print(f"cdvae: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ncdvae: interrupted; the next call goes on from what is finished", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="cdvae",
+        description="Reproduce CDVAE: train every method of the paper's tables, score, and draw.",
+    )
+    commands = top.add_subparsers(required=True, metavar="command")
+    whole = commands.add_parser("reproduce", help="train and score all, run the notebooks")
+    several(whole)
+    whole.set_defaults(action=reproduce)
+    one = commands.add_parser("train", help="train one method on one task; needs no Jupyter")
+    single(one)
+    one.set_defaults(action=train)
+    one = commands.add_parser("evaluate", help="score one method on one task (trains if needed)")
+    single(one)
+    one.set_defaults(action=evaluate)
+    version = commands.add_parser("version", help="print the version")
+    version.set_defaults(action=lambda options: print(__version__))
+    return top
+
+
+def common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--profile", default="quick", help="smoke, quick (default) or paper")
+    command.add_argument("--data", default="scenes", help="scenes (default, built in) or coco")
+    command.add_argument("--root", help="the folder that holds the photos or clips")
+    command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
+
+
+def several(command: argparse.ArgumentParser) -> None:
+    common(command)
+    command.add_argument(
+        "--tasks", nargs="+", help="relighting, resaturation, motion (default: all)"
+    )
+    command.add_argument(
+        "--methods", nargs="+", help="nn, cvae, shallow, gauss, mdn4, mdn12, truth"
+    )
+    command.add_argument("--seeds", nargs="+", type=int, help="by default those of the profile")
+
+
+def single(command: argparse.ArgumentParser) -> None:
+    common(command)
+    command.add_argument("--task", required=True, help="relighting, resaturation or motion")
+    command.add_argument("--method", required=True, help="cvae, shallow, gauss, mdn4, mdn12, …")
+    command.add_argument("--seed", type=int, default=0)
+
+
+def open_runs(options: argparse.Namespace, tasks, methods, seeds):
+    """The experiment and its runs that the options ask for."""
+    from cdvae.config import load_profile
+    from cdvae.experiments import Experiment
+
+    profile = load_profile(options.profile)
+    experiment = Experiment(profile, options.data, options.root, options.device)
+    return experiment, experiment.runs(tasks, methods, seeds)
+
+
+def reproduce(options: argparse.Namespace) -> None:
+    """Train and score in this process, then run the notebooks on the finished results."""
+    from cdvae import notebooks, results
+
+    experiment, runs = open_runs(options, options.tasks, options.methods, options.seeds)
+    notebooks.finish(experiment, runs)
+    names = ("profile", "data", "root", "tasks", "methods", "seeds", "device")
+    parameters = {name: getattr(options, name) for name in names}
+    folder = results.results_folder(options.profile, options.data)
+    for path in notebooks.numbered():
+        output = folder / "notebooks" / path.name
+        if notebooks.is_current(output, path, parameters):
+            continue
+        print(f"running {path.name}", flush=True)
+        notebooks.run(path, output, parameters)
+    print("\n" + results.printed(options.profile, options.data))
+    print(f"\nresults: {folder}")
+    for figure in sorted(results.figures_folder(options.profile, options.data).glob("*.png")):
+        print(f"figure:  {figure}")
+
+
+def train(options: argparse.Namespace) -> None:
+    from cdvae.experiments import LEARNED
+    from cdvae.progress import Progress
+
+    experiment, (run,) = open_runs(options, [options.task], [options.method], [options.seed])
+    if run.method not in LEARNED:
+        raise InputError(f"'{run.method}' has nothing to train: choose from {', '.join(LEARNED)}")
+    progress = Progress(experiment.steps(run))
+    experiment.model(run, progress)
+    progress.close()
+    print(experiment.checkpoint(run))
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    from cdvae import notebooks
+
+    experiment, runs = open_runs(options, [options.task], [options.method], [options.seed])
+    scores = notebooks.finish(experiment, runs)
+    print(scores[["metric", "n_samples", "value", "unit"]].to_string(index=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""Running the project's notebooks by papermill, with their parameters checked.
+
+Each notebook opens with a cell tagged "parameters" and then calls `open_study(globals())`, so that
+it works alike in JupyterLab, under papermill and from `cdvae reproduce`.
+"""
+
+import hashlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from cdvae import results
+from cdvae.config import load_profile
+from cdvae.experiments import Experiment, Run
+from cdvae.files import InputError, atomic, code_hash, key_of, project_root, sha256
+from cdvae.progress import Progress
+
+PARAMETERS = {
+    "profile": "quick",
+    "data": "scenes",
+    "root": None,
+    "tasks": None,
+    "methods": None,
+    "seeds": None,
+    "device": "auto",
+}
+KERNEL = "python3"
+SHOWN_BY = ("plots.py", "results.py", "notebooks.py")  # code whose change redraws a notebook
+NOT_PARAMETERS = {"In", "Out", "exit", "quit", "get_ipython", "open", "notebooks"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a notebook works on: an experiment, its runs and their scores."""
+
+    experiment: Experiment
+    runs: list[Run]
+    scores: pd.DataFrame
+
+    @property
+    def profile(self) -> str:
+        return self.experiment.profile.name
+
+    @property
+    def data(self) -> str:
+        return self.experiment.source.name
+
+    def figure_path(self, name: str) -> Path:
+        return results.figures_folder(self.profile, self.data) / name
+
+
+def checked(parameters: dict) -> dict:
+    """The parameters with defaults filled in; raises InputError for an unknown name."""
+    if unknown := sorted(set(parameters) - set(PARAMETERS)):
+        known = ", ".join(PARAMETERS)
+        raise InputError(f"unknown parameter '{unknown[0]}': the notebooks take {known}")
+    return PARAMETERS | parameters
+
+
+def open_study(namespace: dict) -> Study:
+    """Check the parameters in a notebook's globals, and train and score what is missing.
+
+    papermill only warns of a parameter that the notebook does not have, and then defines it: any
+    unexpected name is therefore refused. Finished runs are read from the cache at once.
+    """
+    names = {name for name in namespace if not name.startswith("_")} - NOT_PARAMETERS
+    p = checked({name: namespace[name] for name in names})
+    experiment = Experiment(load_profile(p["profile"]), p["data"], p["root"], p["device"])
+    runs = experiment.runs(p["tasks"], p["methods"], p["seeds"])
+    scores = finish(experiment, runs, quiet=True)
+    return Study(experiment, runs, scores)
+
+
+def finish(experiment: Experiment, runs: list[Run], quiet: bool = False) -> pd.DataFrame:
+    """Train and score what is missing, and write the result files; returns these runs' scores."""
+    progress = Progress(sum(experiment.steps(run) for run in runs), quiet)
+    try:
+        for run in runs:
+            experiment.scores(run, progress)
+    finally:
+        progress.close()
+    scores = results.collect(experiment, runs)
+    asked = {str(run) for run in runs}
+    name = scores.task + "/" + scores.method + "/" + scores.seed.astype(str)
+    return scores[name.isin(asked)].reset_index(drop=True)
+
+
+def numbered() -> list[Path]:
+    """The project's notebooks in order."""
+    return sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def code_digest(notebook: dict) -> str:
+    """Hash of the code cells as they are written; papermill's injected cell does not count."""
+    cells = [
+        "".join(cell["source"])
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code"
+        and "injected-parameters" not in cell["metadata"].get("tags", [])
+    ]
+    return hashlib.sha256("\0".join(cells).encode()).hexdigest()
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def inputs(profile: str, data: str) -> dict[str, str]:
+    """Hashes of the result files that a notebook reads."""
+    folder = results.results_folder(profile, data)
+    return {path.name: sha256(path) for path in sorted(folder.glob("*.csv"))}
+
+
+def stamp(path: Path, parameters: dict) -> dict[str, str]:
+    """What an executed notebook belongs to: its code, ours, its parameters and its inputs."""
+    return {
+        "code": code_digest(read(path)),
+        "shown_by": code_hash(*SHOWN_BY),
+        "parameters": key_of(parameters),
+        "inputs": key_of(inputs(parameters["profile"], parameters["data"])),
+    }
+
+
+def is_current(output: Path, path: Path, parameters: dict) -> bool:
+    """Whether `output` is what running the notebook at `path` now would give."""
+    return output.exists() and read(output)["metadata"].get("cdvae") == stamp(path, parameters)
+
+
+def unfinished(notebook: dict) -> list[str]:
+    """What is wrong with an executed notebook: failed cells, cells that did not run."""
+    found = []
+    for number, cell in enumerate(notebook["cells"], start=1):
+        if cell["cell_type"] != "code" or not "".join(cell["source"]).strip():
+            continue
+        if cell["execution_count"] is None:
+            found.append(f"cell {number} did not run")
+        found += [
+            f"cell {number}: {output['ename']}: {output['evalue']}"
+            for output in cell["outputs"]
+            if output["output_type"] == "error"
+        ]
+    return found
+
+
+def run(path: Path, output: Path, parameters: dict) -> None:
+    """Execute a notebook by papermill into `output`, stripped of what changes from run to run.
+
+    Raises RuntimeError if a cell failed or did not run; papermill alone overlooks the latter.
+    """
+    import papermill
+
+    parameters = checked(parameters)
+    with atomic(output) as temporary:
+        papermill.execute_notebook(
+            path,
+            temporary,
+            parameters=parameters,
+            kernel_name=KERNEL,
+            progress_bar=False,
+            log_output=False,
+        )
+        executed = read(temporary)
+        if problems := unfinished(executed):
+            raise RuntimeError(f"{path.name}: {problems[0]}")
+        executed = stripped(executed) | {"metadata": plain_metadata(stamp(path, parameters))}
+        temporary.write_text(json.dumps(executed, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def stripped(notebook: dict) -> dict:
+    """A notebook without timings, widget state and random cell ids."""
+    cells = []
+    for number, cell in enumerate(notebook["cells"]):
+        tags = cell["metadata"].get("tags", [])
+        cells.append(cell | {"id": str(number), "metadata": {"tags": tags} if tags else {}})
+    return notebook | {"cells": cells}
+
+
+def plain_metadata(stamped: dict) -> dict:
+    """Notebook metadata that any machine can open."""
+    kernel = {"display_name": "Python 3", "language": "python", "name": KERNEL}
+    return {"kernelspec": kernel, "language_info": {"name": "python"}, "cdvae": stamped}
+
+
+def refresh() -> None:
+    """Execute the committed notebooks in place, with their own parameters (the defaults)."""
+    for path in numbered():
+        print(f"running {path.name}", flush=True)
+        plain = read(path)
+        run(path, path, dict(PARAMETERS))
+        executed = read(path)
+        executed["cells"] = [
+            cell
+            for cell in executed["cells"]
+            if "injected-parameters" not in cell["metadata"].get("tags", [])
+        ]
+        assert len(executed["cells"]) == len(plain["cells"])
+        executed = stripped(executed)
+        with atomic(path) as temporary:
+            temporary.write_text(json.dumps(executed, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["refresh"]:
+        sys.exit("usage: python -m cdvae.notebooks refresh   (executes notebooks/ in place)")
+    refresh()

@@ -1,0 +1,200 @@
+"""One function a figure; every number comes from a results file or from a run's own record."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cdvae.files import atomic
+from cdvae.metrics import COUNTS
+from cdvae.paper import LAYERS, TABLES
+from cdvae.results import NAMES, summary
+
+# Okabe & Ito's palette, safe for colour-blind readers; markers tell the methods apart in print.
+LOOKS = {
+    "nn": ("#999999", "s"),
+    "cvae": ("#D55E00", "v"),
+    "shallow": ("#E69F00", "D"),
+    "gauss": ("#56B4E9", "o"),
+    "mdn4": ("#0072B2", "^"),
+    "mdn12": ("#009E73", "P"),
+    "truth": ("#000000", "*"),
+}
+STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "savefig.dpi": 160,
+    "pdf.fonttype": 42,
+}
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write a figure as PNG and PDF beside each other, without dates; returns both paths."""
+    written = []
+    for suffix, about in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
+        with atomic(path.with_suffix(suffix)) as temporary:
+            figure.savefig(temporary, metadata=about, bbox_inches="tight")
+        written.append(path.with_suffix(suffix))
+    return written
+
+
+def watermark(figure: Figure, profile: str) -> None:
+    """Say across a figure that a smoke run is no result."""
+    if profile == "smoke":
+        figure.text(0.5, 0.5, "smoke test", fontsize=40, alpha=0.15, ha="center", va="center")
+
+
+def figure4(scores: pd.DataFrame) -> Figure:
+    """Figure 4: best error of 100 samples against their variance; ours above, the paper's below.
+
+    Bars are one standard deviation over seeds, where there are several. Units differ between the
+    rows (the paper's is not stated), so that positions compare within a panel only.
+    """
+    each = summary(scores)
+    tasks = [task for task in LAYERS if task in set(each.task)]
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            2, len(tasks), figsize=(2.6 * len(tasks), 4.6), squeeze=False, layout="constrained"
+        )
+        for column, task in enumerate(tasks):
+            ours = points(each[each.task == task])
+            paper = {m: (row[5], 0.0, row[4], 0.0) for m, row in TABLES[task].items() if m in ours}
+            unit = "px²" if task == "motion" else ""
+            scatter(axes[0, column], ours, f"{task}, ours", f"× 10⁻² {unit}".strip())
+            scatter(axes[1, column], paper, f"{task}, paper", "× 10⁻²")
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        watermark(figure, scores.profile.iloc[0])
+    return figure
+
+
+def points(each: pd.DataFrame) -> dict[str, tuple[float, float, float, float]]:
+    """Variance, its deviation, error at 100 samples, its deviation, × 10⁻², for each method."""
+    found = {}
+    for method in [name for name in NAMES if name in set(each.method)]:
+        mine = each[(each.method == method) & (each.n_samples == max(COUNTS))].set_index("metric")
+        pair = [
+            mine.loc[metric, key]
+            for metric in ("variance", "best_error")
+            for key in ("mean", "std")
+        ]
+        found[method] = tuple(100 * np.nan_to_num(pair))
+    return found
+
+
+def scatter(axis, values: dict, title: str, unit: str) -> None:
+    """Methods as points with error bars in one panel."""
+    for method, (x, dx, y, dy) in values.items():
+        colour, marker = LOOKS[method]
+        axis.errorbar(
+            x, y, dy, dx, color=colour, marker=marker, ms=6, capsize=2, ls="", label=NAMES[method]
+        )
+    axis.set(title=title, xlabel=f"variance ({unit})", ylabel=f"best error of 100 ({unit})")
+    axis.set_ylim(bottom=0)
+    axis.margins(x=0.12)
+
+
+def training_curves(histories: dict[str, dict[str, list[dict]]]) -> Figure:
+    """Training (thin) and validation loss (thick) by epoch: {task: {method: history}}."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1,
+            len(histories),
+            figsize=(3.0 * len(histories), 2.6),
+            squeeze=False,
+            layout="constrained",
+        )
+        for axis, (task, methods) in zip(axes[0], histories.items(), strict=True):
+            for method, rows in methods.items():
+                table = pd.DataFrame(rows)
+                colour, _ = LOOKS[method]
+                axis.plot(table.epoch, table.train_loss, color=colour, lw=0.7)
+                axis.plot(table.epoch, table.valid_loss, color=colour, lw=1.6, label=NAMES[method])
+            axis.set(title=task, xlabel="epoch", ylabel="loss (nats per example)")
+            low = min(row["valid_loss"] for rows in methods.values() for row in rows)
+            late = max(rows[len(rows) // 5]["valid_loss"] for rows in methods.values())
+            axis.set_ylim(low - 0.1 * (late - low), late + 0.3 * (late - low))
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    return figure
+
+
+def information(histories: dict[str, dict[str, list[dict]]]) -> Figure:
+    """Where the information sits: KL of each layer of the x_g model at its best epoch, in nats."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1,
+            len(histories),
+            figsize=(3.0 * len(histories), 2.2),
+            squeeze=False,
+            layout="constrained",
+        )
+        shades = ("#0072B2", "#56B4E9", "#CCE5F6")
+        for axis, (task, methods) in zip(axes[0], histories.items(), strict=True):
+            names = [method for method in methods if method != "cvae"]
+            left = np.zeros(len(names))
+            layers = max(layer_count(methods[name][-1]) for name in names)
+            for layer in range(layers, 0, -1):
+                width = [best_row(methods[name]).get(f"valid_kl_g{layer}", 0.0) for name in names]
+                label = f"$z_{layer}$" + (" (top)" if layer == layers else "")
+                axis.barh(
+                    [NAMES[name] for name in names],
+                    width,
+                    left=left,
+                    color=shades[layer - 1],
+                    label=label,
+                )
+                left += width
+            axis.set(title=task, xlabel="KL(q ‖ p) of $z_g$ (nats per example)")
+            axis.invert_yaxis()
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    return figure
+
+
+def layer_count(row: dict) -> int:
+    return sum(name.startswith("valid_kl_g") and name[-1].isdigit() for name in row)
+
+
+def best_row(history: list[dict]) -> dict:
+    """The epoch whose weights were kept."""
+    return min(history, key=lambda row: row["valid_loss"])
+
+
+def best_error_curves(scores: pd.DataFrame) -> Figure:
+    """Best error by number of samples: how fast each method finds the answer."""
+    each = summary(scores)
+    tasks = [task for task in LAYERS if task in set(each.task)]
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1, len(tasks), figsize=(2.8 * len(tasks), 2.6), squeeze=False, layout="constrained"
+        )
+        for axis, task in zip(axes[0], tasks, strict=True):
+            mine = each[(each.task == task) & (each.metric == "best_error")]
+            for method in [name for name in NAMES if name in set(mine.method)]:
+                rows = mine[mine.method == method]
+                colour, marker = LOOKS[method]
+                axis.plot(
+                    rows.n_samples,
+                    100 * rows["mean"],
+                    color=colour,
+                    marker=marker,
+                    ms=4,
+                    label=NAMES[method],
+                )
+            unit = " px²" if task == "motion" else ""
+            axis.set(
+                title=task, xlabel="samples", ylabel=f"best error (× 10⁻²{unit})", xscale="log"
+            )
+            axis.set_xticks(COUNTS, COUNTS)
+            axis.minorticks_off()
+            axis.set_ylim(bottom=0)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        watermark(figure, scores.profile.iloc[0])
+    return figure

@@ -1,0 +1,69 @@
+"""What made a result: versions, device, code, time and memory."""
+
+import platform
+import subprocess
+import sys
+from importlib import metadata
+
+import torch
+
+from cdvae.files import project_root
+
+PACKAGES = ("cdvae", "torch", "numpy", "scipy", "scikit-learn", "pandas", "opencv-python-headless")
+
+
+def git(*arguments: str) -> str | None:
+    """What git prints about the project, or None where there is no git or no checkout."""
+    command = ["git", "-C", str(project_root()), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [
+                line.split(":", 1)[1].strip() for line in file if line.startswith("model name")
+            ]
+    except OSError:
+        names = []
+    return (
+        f"{names[0]}, {len(names)} cores" if names else platform.processor() or platform.machine()
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that shape a result."""
+    found = {"python": platform.python_version(), "system": sys.platform}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def circumstances(device: torch.device) -> dict:
+    """Versions, device, git commit and whether files that git tracks were changed since."""
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "cdvae", "pyproject.toml")
+    return {
+        "versions": versions(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        "threads": torch.get_num_threads(),
+        "git_commit": git("rev-parse", "HEAD"),
+        "git_dirty": None if changed is None else bool(changed),
+    }
+
+
+def peak_memory_mb(device: torch.device) -> dict[str, float]:
+    """Largest memory so far, in MB: of this process, and of the GPU if one is used."""
+    import resource  # not on Windows
+
+    scale = 1024 if sys.platform != "darwin" else 1024**2
+    peak = {"process": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale)}
+    if device.type == "cuda":
+        peak["gpu"] = round(torch.cuda.max_memory_allocated(device) / 1024**2)
+    return peak

@@ -1,0 +1,26 @@
+"""Tests write their cache, results and figures to a folder of their own, never into the project."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+os.environ["MPLBACKEND"] = "Agg"  # no window; the notebooks' kernels start without it
+OUTPUT = tempfile.TemporaryDirectory(prefix="cdvae-tests-")
+os.environ["CDVAE_OUTPUT"] = OUTPUT.name
+os.environ["CDVAE_CACHE"] = str(Path(OUTPUT.name) / "cache")
+
+
+@pytest.fixture(scope="session")
+def output() -> Path:
+    return Path(OUTPUT.name)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data that lies beside some checkouts; tests that need it are skipped."""
+    folder = Path(os.environ.get("CDVAE_SHARED") or Path(__file__).parents[2] / "shared")
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no real data beside the project ({folder.name}/data)")
+    return folder

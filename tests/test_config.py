@@ -1,0 +1,53 @@
+"""Profiles are data: complete, frozen, and strict about names and types."""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from cdvae.config import load_profile, profile_names
+from cdvae.files import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_every_profile_loads(name):
+    profile = load_profile(name)
+    assert profile.name == name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        profile.n_train = 1
+
+
+def test_paper_profile_has_the_papers_sizes():
+    profile = load_profile("paper")
+    assert (profile.n_train, profile.n_test, len(profile.seeds)) == (80_000, 40_000, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_trian": 5}, "unknown setting 'n_trian'"),
+        ({"training": {"epoch": 5}}, "unknown setting 'epoch'"),
+        ({"training": {"epochs": "many"}}, "epochs: 'many' is not a int"),
+        ({"training": {"epochs": True}}, "epochs: True is not a int"),
+        ({"network": 3}, "network: 3 is not a Network"),
+    ],
+)
+def test_bad_settings_are_named(changes, message):
+    with pytest.raises(InputError, match=message):
+        load_profile("quick", **changes)
+
+
+def test_unknown_profile_is_named_with_those_there_are():
+    with pytest.raises(InputError, match="unknown profile 'quik': choose from quick, smoke, paper"):
+        load_profile("quik")
+
+
+def test_environment_and_pyproject_agree():
+    """environment.yml installs the package itself, so that versions are declared once."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    environment = (ROOT / "environment.yml").read_text()
+    assert '-e ".[test]"' in environment and f"name: {project['name']}" in environment
+    assert f"python{project['requires-python']}" in environment

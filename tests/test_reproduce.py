@@ -1,0 +1,219 @@
+"""The command and the notebooks as a user runs them, in the smoke profile."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cdvae import cli, notebooks
+from cdvae.config import load_profile
+from cdvae.experiments import Experiment, Run
+from cdvae.files import InputError
+
+ROOT = Path(__file__).parents[1]
+METHODS = ("nn", "cvae", "shallow", "gauss", "mdn4", "mdn12", "truth")
+
+
+def cdvae(*arguments: str, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "cdvae.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+@pytest.fixture(scope="module")
+def reproduced(output) -> Path:
+    done = cdvae("reproduce", "--profile", "smoke")
+    assert done.returncode == 0, done.stderr
+    assert "Table 1." in done.stdout and "Table 4." in done.stdout and "figure4.png" in done.stdout
+    return output
+
+
+def test_tidy_scores(reproduced):
+    scores = pd.read_csv(reproduced / "results/smoke/scenes/scores.csv")
+    expected = "profile,data,task,method,seed,metric,n_samples,value,unit,n_train,n_test"
+    assert ",".join(scores.columns) == expected
+    assert set(scores.method) == set(METHODS)
+    counts = (
+        scores[scores.metric == "best_error"].groupby(["task", "method"]).n_samples.apply(tuple)
+    )
+    assert len(counts) == 21 and set(counts) == {(3, 10, 30, 60, 100)}
+    assert set(scores[scores.metric == "nll_joint"].method) == {"shallow", "gauss", "mdn4", "mdn12"}
+    assert set(scores.n_train) == {200} and set(scores.n_test) == {40}
+
+
+def test_tables_show_the_papers_numbers_beside_ours(reproduced):
+    folder = reproduced / "results/smoke/scenes"
+    scores = pd.read_csv(folder / "scores.csv")
+    table = pd.read_csv(folder / "table3.csv").set_index("method")
+    assert table.loc["MDN12", "100_paper"] == 3.82 and table.loc["NN", "variance_paper"] == 4.58
+    where = (scores.task == "resaturation") & (scores.method == "cvae")
+    ours = scores[where & (scores.metric == "best_error") & (scores.n_samples == 30)].value.iloc[0]
+    assert table.loc["CVAE", "30_ours"] == pytest.approx(100 * ours)
+    first = pd.read_csv(folder / "table1.csv").set_index(["layer", "method"])
+    assert first.loc[("shading", "Gauss"), "paper"] == 1932
+
+
+def test_provenance(reproduced):
+    about = json.loads((reproduced / "results/smoke/scenes/provenance.json").read_text())
+    assert about["profile"]["name"] == "smoke" and len(about["runs"]) == 21
+    run = about["runs"]["motion/mdn4/0"]
+    assert {"seconds", "images_per_second", "checkpoint_sha256", "settings", "key"} <= set(run)
+    assert {"versions", "device", "git_commit", "git_dirty"} <= set(run["circumstances"])
+    assert run["peak_memory_mb"]["process"] > 0
+
+
+def test_figures_and_executed_notebooks(reproduced):
+    for suffix in ("png", "pdf"):
+        assert (reproduced / f"figures/smoke/scenes/figure4.{suffix}").stat().st_size > 1000
+    executed = sorted((reproduced / "results/smoke/scenes/notebooks").glob("*.ipynb"))
+    assert [path.name for path in executed] == [path.name for path in notebooks.numbered()]
+    for path in executed:
+        assert notebooks.unfinished(notebooks.read(path)) == []
+
+
+def test_a_second_call_finds_everything_up_to_date(reproduced):
+    start = time.perf_counter()
+    done = cdvae("reproduce", "--profile", "smoke")
+    assert done.returncode == 0 and "running" not in done.stdout and "epoch" not in done.stdout
+    assert "Table 1." in done.stdout
+    assert time.perf_counter() - start < 20
+
+
+def test_killed_in_the_middle_it_goes_on(reproduced, tmp_path):
+    environment = {
+        **__import__("os").environ,
+        "CDVAE_CACHE": str(tmp_path),
+        "CDVAE_OUTPUT": str(tmp_path),
+    }
+    arguments = (
+        "reproduce",
+        "--profile",
+        "smoke",
+        "--tasks",
+        "resaturation",
+        "--methods",
+        "nn",
+        "gauss",
+        "mdn4",
+    )
+    command = [sys.executable, "-m", "cdvae.cli", *arguments]
+    victim = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    for line in victim.stdout:
+        if "gauss/0 scored" in line:
+            victim.kill()
+            break
+    victim.wait()
+    assert not list(tmp_path.rglob("*.csv"))  # whole files or none
+    done = cdvae(
+        "evaluate",
+        "--profile",
+        "smoke",
+        "--task",
+        "resaturation",
+        "--method",
+        "gauss",
+        env=environment,
+    )
+    assert done.returncode == 0 and "epoch" not in done.stdout  # what is finished is not done again
+    ours = pd.read_csv(tmp_path / "results/smoke/scenes/scores.csv")
+    whole = pd.read_csv(reproduced / "results/smoke/scenes/scores.csv")
+    same = ["task", "method", "seed", "metric", "n_samples"]
+    both = ours.merge(whole, on=same)
+    assert len(both) == len(ours) and (both.value_x == both.value_y).all()  # equal to the bit
+
+
+def test_train_prints_a_checkpoint_that_is_safetensors(reproduced):
+    done = cdvae("train", "--profile", "smoke", "--task", "motion", "--method", "cvae")
+    assert done.returncode == 0
+    assert done.stdout.strip().splitlines()[-1].endswith(".safetensors")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["reproduce", "--profile", "quik"], "unknown profile 'quik'"),
+        (["reproduce", "--tasks", "relight"], "unknown task 'relight'"),
+        (["reproduce", "--methods", "gan"], "unknown method 'gan'"),
+        (["reproduce", "--data", "imagenet"], "unknown data 'imagenet'"),
+        (["reproduce", "--data", "coco"], "needs --root"),
+        (["reproduce", "--data", "coco", "--root", "no/such/folder"], "no folder no/such/folder"),
+        (["reproduce", "--device", "tpu9"], "device 'tpu9' cannot be used"),
+        (["train", "--task", "motion", "--method", "nn"], "'nn' has nothing to train"),
+        (["reproduce", "--seeds", "one"], "invalid int value: 'one'"),
+        (
+            ["reproduce", "--data", "coco", "--root", ".", "--tasks", "motion"],
+            "has no task 'motion'",
+        ),
+    ],
+)
+def test_bad_input_gives_one_sentence_and_exit_code_2(arguments, message, capsys):
+    try:
+        code = cli.main(arguments)
+    except SystemExit as stop:  # argparse's own way
+        code = stop.code
+    said = capsys.readouterr().err
+    assert code == 2 and message in said and "Traceback" not in said
+
+
+def test_unknown_papermill_parameters_are_refused():
+    with pytest.raises(InputError, match="unknown parameter 'profle'"):
+        notebooks.checked({"profle": "quick"})
+    with pytest.raises(InputError, match="unknown parameter 'epocs'"):
+        notebooks.open_study(
+            {**notebooks.PARAMETERS, "epocs": 3, "notebooks": notebooks, "__name__": "m"}
+        )
+
+
+def test_a_notebook_refuses_a_misspelt_parameter_under_papermill(reproduced, tmp_path):
+    import papermill
+
+    with pytest.raises(papermill.PapermillExecutionError, match="unknown parameter 'profle'"):
+        papermill.execute_notebook(
+            notebooks.numbered()[0],
+            tmp_path / "out.ipynb",
+            {"profle": "smoke"},
+            kernel_name="python3",
+            progress_bar=False,
+        )
+
+
+@pytest.mark.parametrize("path", notebooks.numbered(), ids=lambda path: path.name)
+def test_committed_notebooks_are_as_they_ran(path):
+    notebook = notebooks.read(path)
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert notebooks.unfinished(notebook) == []
+    assert notebook["metadata"]["cdvae"]["code"] == notebooks.code_digest(notebook)
+    assert path.stat().st_size < 1_000_000
+    assert "widgets" not in notebook["metadata"]
+    assert not any("execution" in cell["metadata"] for cell in notebook["cells"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data_seed": 1},
+        {"n_train": 150},
+        {"network": {"noise_floor": 0.2}},
+        {"network": {"latents": [8, 8, 4]}},
+        {"tie": {"sigma": 0.4}},
+        {"guidance": {"semantic_weight": 3.0}},
+        {"training": {"epochs": 3}},
+        {"training": {"guidance_end": 0.01}},
+    ],
+)
+def test_every_setting_that_matters_changes_the_key(changes):
+    run = Run("resaturation", "gauss", 0)
+    before, after = (Experiment(load_profile("smoke", **c)).score_key(run) for c in ({}, changes))
+    assert before != after
+
+
+def test_settings_of_other_methods_do_not_change_the_key():
+    run = Run("resaturation", "gauss", 0)
+    before, after = (
+        Experiment(load_profile("smoke", **c)).score_key(run) for c in ({}, {"cvae": {"width": 3}})
+    )
+    assert before == after
+    assert before != Experiment(load_profile("smoke")).score_key(Run("resaturation", "gauss", 1))
