@@ -16,14 +16,16 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from torch import Tensor
 
 from cdvae.files import atomic, key_of
+
+if TYPE_CHECKING:  # torch is slow to import, and no worker needs it
+    from torch import Tensor
 
 Rows = Mapping[str, np.ndarray]  # named arrays with one row (or more, or none) each
 Work = Callable[[str], Rows]
@@ -38,8 +40,10 @@ class Gathered:
     rows: tuple[str, ...]
     failed: Mapping[str, str]
 
-    def load(self, name: str) -> Tensor:
+    def load(self, name: str) -> "Tensor":
         """One named array of all rows (len(rows), …), assembled in place, in its own dtype."""
+        import torch
+
         whole, start = torch.empty(0), 0
         for path in self.files:
             with safe_open(path, framework="pt") as file:
@@ -119,7 +123,8 @@ def _write(path: Path, items: Sequence[str], results: Sequence[Rows | str]) -> d
         about["rows"] += [item] * lengths.pop()
         for name, array in result.items():
             arrays.setdefault(name, []).append(array)
-    whole = {name: np.concatenate(parts) for name, parts in arrays.items()}
+    # safetensors writes the bytes as they lie: a transposed view would come back scrambled
+    whole = {name: np.ascontiguousarray(np.concatenate(parts)) for name, parts in arrays.items()}
     with atomic(path) as temporary:
         save_file(whole, temporary, metadata={"about": json.dumps(about)})
     return about
@@ -185,7 +190,7 @@ def _attempt_one(work: Work, item: str) -> Rows | str:
 def _start_worker() -> None:
     """One thread a worker; Ctrl-C is the parent's; a worker never outlives its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
     try:
         import cv2
 
