@@ -100,8 +100,8 @@ def bench_training(profile: Profile, device: torch.device, n: int = 2048) -> str
     lines = [
         f"CDVAE (gauss, relighting, profile {profile.name}) on {name}",
         f"  training.fit        {max(ours):10,.0f} images/s (best of {ROUNDS})",
-        f"  plain DataLoader    {max(plain):10,.0f} images/s: fit is {max(ours) / max(plain):.2f} times as fast",
+        f"  plain DataLoader    {max(plain):10,.0f} images/s, {max(ours) / max(plain):.2f} times slower",
         f"  operations          {operations / 1e6:10.1f} MFLOP per image, forwards and backwards",
-        f"  matrix products     {rate / 1e9:10.0f} GFLOP/s measured: training uses {100 * used:.0f} % of it",
+        f"  matrix products     {rate / 1e9:10.0f} GFLOP/s, of which training uses {100 * used:.0f} %",
     ]
     return "\n".join(lines)

@@ -7,7 +7,8 @@ reproduction goes on from what is finished.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,6 +49,11 @@ class Run:
     def __str__(self) -> str:
         return f"{self.task}/{self.method}/{self.seed}"
 
+    @property
+    def is_joint(self) -> bool:
+        """Whether the method models p(x_c, x_g)."""
+        return self.method in JOINT
+
 
 def room_hash(names: tuple[str, ...]) -> str:
     return code_hash(*(f"{name}.py" for name in names))
@@ -61,6 +67,17 @@ def pick_device(name: str) -> torch.device:
         return torch.zeros(0, device=name).device
     except (RuntimeError, AssertionError):
         raise InputError(f"device '{name}' cannot be used here: try --device cpu") from None
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, so that results do not depend on how many cores a machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Experiment:
@@ -106,9 +123,13 @@ class Experiment:
     def fields(self, task: str) -> dict[str, Fields]:
         """The splits of a task."""
         if self._loaded is None or self._loaded[0] != task:
-            self._loaded = None  # let the last task go before the next one comes
+            self.forget()  # before the next task comes
             self._loaded = (task, sources.load(self.plan(task)))
         return self._loaded[1]
+
+    def forget(self) -> None:
+        """Let go of the data of the present task."""
+        self._loaded = None
 
     def model_key(self, run: Run) -> str:
         """The key of all that shapes a run's model."""
@@ -160,7 +181,8 @@ class Experiment:
         """The trained model of a run, loaded or trained."""
         path = self.checkpoint(run)
         if not path.exists():
-            self.train(run, path, progress or Progress(0, quiet=True))
+            with one_thread():
+                self.train(run, path, progress or Progress(0, quiet=True))
         model = build_model(run.method, task_named(run.task), self.profile)
         with safe_open(path, framework="pt") as file:
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
@@ -173,7 +195,7 @@ class Experiment:
 
     def train(self, run: Run, path: Path, progress: Progress) -> None:
         """Train a model and write its weights, with its settings and history in their header."""
-        n_code = latents_of(run.method, self.profile)[-1] if run.method in JOINT else 0
+        n_code = latents_of(run.method, self.profile)[-1] if run.is_joint else 0
         train = self.examples(run.task, "train", n_code)
         valid = self.examples(run.task, "valid", n_code)
         torch.manual_seed(run.seed)
@@ -221,7 +243,8 @@ class Experiment:
         """Scores of a run on the test split, loaded or made: {"rows", "provenance"}."""
         path = self.score_file(run)
         if not path.exists():
-            write_json(path, self.score(run, progress or Progress(0, quiet=True)))
+            with one_thread():
+                write_json(path, self.score(run, progress or Progress(0, quiet=True)))
             if progress:
                 progress.step(f"{run} scored")
         return json.loads(path.read_text(encoding="utf-8"))
@@ -240,7 +263,7 @@ class Experiment:
             for k, n in enumerate(COUNTS)
         ]
         rows.append(("variance", max(COUNTS), float(each["variance"].mean()), f"{unit}²"))
-        if run.method in JOINT:
+        if run.is_joint:
             rows.append(("nll_joint", 1, self.joint_bound(run), "nats"))
         kept = self.score_file(run).with_suffix(".safetensors")
         with atomic(kept) as temporary:

@@ -1,30 +1,40 @@
 """Building blocks: image stems, Gaussian heads, the two fully connected layers between codes."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
+SIZE = 32  # fields are SIZE × SIZE
+PATCH = 4  # side of the patches that the image stems begin with
 SLOPE = 0.1  # of the leaky rectifiers
 
 
-def stride_two(channels_in: int, channels: tuple[int, ...]) -> nn.Sequential:
-    """Convolutions that halve the side each: (batch, channels_in, 32, 32) -> (…, 32 / 2^n, …)."""
-    layers: list[nn.Module] = []
-    for n_in, n_out in zip((channels_in, *channels), channels, strict=False):
-        layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)]
-    return nn.Sequential(*layers)
+def contracting(channels_in: int, channels: tuple[int, ...]) -> nn.Sequential:
+    """Convolutions (batch, channels_in, 32, 32) -> (batch, channels[-1], side, side).
+
+    The first works on patches of 4 × 4 pixels (8 × 8 of them), each further one halves the side.
+    """
+    layers = [
+        nn.PixelUnshuffle(PATCH),
+        nn.Conv2d(PATCH**2 * channels_in, channels[0], 3, padding=1),
+    ]
+    for n_in, n_out in pairwise(channels):
+        layers += [nn.LeakyReLU(SLOPE), nn.Conv2d(n_in, n_out, 4, stride=2, padding=1)]
+    return nn.Sequential(*layers, nn.LeakyReLU(SLOPE))
 
 
-def upsampling(channels: tuple[int, ...], channels_out: int) -> nn.Sequential:
-    """The mirror of `stride_two`: transposed convolutions that double the side each."""
+def expanding(channels: tuple[int, ...], channels_out: int) -> nn.Sequential:
+    """The mirror of `contracting`: (batch, channels[-1], side, side) -> (…, channels_out, 32, 32)."""
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(channels[::-1], channels[-2::-1], strict=False):
+    for n_in, n_out in pairwise(channels[::-1]):
         layers += [nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)]
-    layers += [nn.ConvTranspose2d(channels[0], channels_out, 4, stride=2, padding=1)]
-    return nn.Sequential(*layers)
+    layers.append(nn.Conv2d(channels[0], PATCH**2 * channels_out, 3, padding=1))
+    return nn.Sequential(*layers, nn.PixelShuffle(PATCH))
 
 
-def side_after(channels: tuple[int, ...], size: int = 32) -> int:
+def side_after(channels: tuple[int, ...]) -> int:
     """The side of the smallest feature map of a stem with these channels."""
-    return size >> len(channels)
+    return (SIZE // PATCH) >> (len(channels) - 1)
 
 
 class Encoder(nn.Module):
@@ -34,7 +44,7 @@ class Encoder(nn.Module):
         super().__init__()
         n_flat = channels[-1] * side_after(channels) ** 2
         self.layers = nn.Sequential(
-            stride_two(channels_in, channels),
+            contracting(channels_in, channels),
             nn.Flatten(),
             nn.Linear(n_flat, hidden),
             nn.LeakyReLU(SLOPE),
@@ -56,7 +66,7 @@ class Decoder(nn.Module):
             nn.Linear(hidden, channels[-1] * side**2),
             nn.LeakyReLU(SLOPE),
             nn.Unflatten(1, (channels[-1], side, side)),
-            upsampling(channels, channels_out),
+            expanding(channels, channels_out),
         )
 
     def forward(self, z: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from cdvae import results
 from cdvae.config import load_profile
 from cdvae.experiments import Experiment, Run
 from cdvae.files import InputError, atomic, code_hash, key_of, project_root, sha256
+from cdvae.parallel import score_all
 from cdvae.progress import Progress
 
 PARAMETERS = {
@@ -78,8 +79,7 @@ def finish(experiment: Experiment, runs: list[Run], quiet: bool = False) -> pd.D
     """Train and score what is missing, and write the result files; returns these runs' scores."""
     progress = Progress(sum(experiment.steps(run) for run in runs), quiet)
     try:
-        for run in runs:
-            experiment.scores(run, progress)
+        score_all(experiment, runs, progress)
     finally:
         progress.close()
     scores = results.collect(experiment, runs)

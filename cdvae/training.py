@@ -107,7 +107,7 @@ def fit(
     torch.manual_seed(seed)
     n_batches = max(1, len(train) // settings.batch_size)
     n_steps, step = settings.epochs * n_batches, 0
-    optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+    optimiser = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
     history: list[dict[str, float]] = []
     best_loss, best_weights = math.inf, copy.deepcopy(model.state_dict())

@@ -45,7 +45,7 @@ def linear_dvae(n_layers: int, shift: float = 0.0, stretch: float = 1.0) -> DVAE
     The first D pixels of x carry one code component each, the others nothing but noise. `shift`
     and `stretch` spoil the top of q.
     """
-    model = DVAE(1, (D,) * n_layers, (4, 4, 4), 8, noise_floor=0.0)
+    model = DVAE(1, (D,) * n_layers, (4, 4), 8, noise_floor=0.0)
     raw = math.log(math.expm1(NOISE**2))  # softplus(raw) = NOISE²
 
     def decode(z_1):
@@ -122,7 +122,7 @@ def test_units_of_the_field_enter_the_density(x):
 def test_top_is_bottom_up_only_and_lower_layers_merge():
     """Eq. 25–27: precisions of the upward estimate and of the prior add, layer by layer."""
     torch.manual_seed(0)
-    model = DVAE(3, (4, 5, 6), (4, 8, 8), 16, 0.1)
+    model = DVAE(3, (4, 5, 6), (4, 8), 16, 0.1)
     x = torch.rand(3, 3, 32, 32)
     up, ladder = model.upward(x), model.q_z_given_x(x)
     torch.testing.assert_close(ladder.q[2], up[2])
@@ -138,7 +138,7 @@ def test_top_is_bottom_up_only_and_lower_layers_merge():
 def test_loss_is_the_bound_of_equation_2_by_monte_carlo(tie):
     """The loss equals E_q[log q − log P(x|z) − log P(z_c, z_g)], with each term from torch."""
     torch.manual_seed(0)
-    parts = [DVAE(channels, (4, 6), (4, 8, 8), 16, 0.3) for channels in (3, 1)]
+    parts = [DVAE(channels, (4, 6), (4, 8), 16, 0.3) for channels in (3, 1)]
     model = CDVAE(*parts, tie)
     repeats = 1500
     x_c, x_g = torch.rand(1, 3, 32, 32), torch.rand(1, 1, 32, 32)
@@ -160,7 +160,7 @@ def test_loss_is_the_bound_of_equation_2_by_monte_carlo(tie):
 
 def test_weights_scale_their_terms():
     torch.manual_seed(0)
-    model = CDVAE(*(DVAE(1, (4,), (4, 8, 8), 16, 0.3) for _ in range(2)), GaussianTie(4, 0.5))
+    model = CDVAE(*(DVAE(1, (4,), (4, 8), 16, 0.3) for _ in range(2)), GaussianTie(4, 0.5))
     x = torch.rand(4, 1, 32, 32)
     terms = model.loss(Batch(x, x, *torch.ones(2, 4, 4), 0.5, 3.0))
     expected = terms["reconstruction_c"] + terms["reconstruction_g"] + 3 * terms["embedding"]
@@ -175,7 +175,7 @@ def test_embedding_is_the_squared_distance():
 
 def test_samples_have_their_shape_and_their_seed():
     torch.manual_seed(0)
-    model = CDVAE(*(DVAE(c, (4, 4, 4), (4, 8, 8), 16, 0.3) for c in (3, 2)), MDNTie(4, 4, 8, 0.1))
+    model = CDVAE(*(DVAE(c, (4, 4, 4), (4, 8), 16, 0.3) for c in (3, 2)), MDNTie(4, 4, 8, 0.1))
     x_c = torch.rand(5, 3, 32, 32)
     first, again = (model.sample(x_c, 7, torch.Generator().manual_seed(3)) for _ in range(2))
     assert first.shape == (5, 7, 2, 32, 32)

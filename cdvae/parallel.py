@@ -1,0 +1,84 @@
+"""Several runs side by side: on a CPU, a small network trains faster on one core than shared by two.
+
+Every run uses one thread (`experiments.one_thread`), in a worker or not.
+"""
+
+import multiprocessing
+from concurrent.futures import Future, ProcessPoolExecutor
+from queue import Empty, Queue
+
+from cdvae.data.chunks import cores
+from cdvae.experiments import Experiment, Run
+from cdvae.methods import latents_of
+from cdvae.progress import Progress
+
+MOST_WORKERS = 8  # each holds one task's data, about half a gigabyte in the quick profile
+
+_messages: Queue  # in a worker: what it has done, for the parent's progress
+
+
+class Messenger:
+    """The Progress of a worker: passes its steps on."""
+
+    def step(self, text: str, steps: int = 1) -> None:
+        _messages.put((text, steps))
+
+
+def start_worker(messages: Queue) -> None:
+    global _messages
+    _messages = messages
+
+
+def work(experiment: Experiment, run: Run) -> None:
+    experiment.scores(run, Messenger())
+
+
+def score_all(experiment: Experiment, runs: list[Run], progress: Progress) -> None:
+    """Train and score what is missing of these runs; what is done is kept if one of them fails."""
+    missing = [run for run in runs if experiment.steps(run)]
+    n_workers = min(cores(), MOST_WORKERS, len(missing))
+    if experiment.device.type != "cpu" or n_workers < 2:
+        for run in missing:
+            experiment.scores(run, progress)
+        return
+    prepare(experiment, missing)
+    context = multiprocessing.get_context("spawn")
+    messages = context.Queue()
+    pool = ProcessPoolExecutor(n_workers, context, start_worker, (messages,))
+    try:
+        jobs = [pool.submit(work, experiment, run) for run in missing]
+        while not all(job.done() for job in jobs):
+            pass_on(messages, progress)
+            raise_first(jobs)
+        raise_first(jobs)
+        pass_on(messages, progress)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+
+def prepare(experiment: Experiment, runs: list[Run]) -> None:
+    """Make fields and embedding targets once, before workers would each make them."""
+    for task in dict.fromkeys(run.task for run in runs):
+        experiment.fields(task)
+        methods = {run.method for run in runs if run.task == task and run.is_joint}
+        for n_code in {latents_of(method, experiment.profile)[-1] for method in methods}:
+            experiment.targets(task, n_code)
+    experiment.forget()
+
+
+def pass_on(messages: Queue, progress: Progress, seconds: float = 0.2) -> None:
+    """Show the steps that workers have reported."""
+    try:
+        while True:
+            progress.step(*messages.get(timeout=seconds))
+    except Empty:
+        return
+
+
+def raise_first(jobs: list[Future]) -> None:
+    """Raise the error of the first job that failed, if any has."""
+    for job in jobs:
+        if job.done() and job.exception():
+            raise job.exception()
