@@ -95,13 +95,14 @@ def bench_training(profile: Profile, device: torch.device, n: int = 2048) -> str
         plain.append(len(loader) * settings.batch_size / seconds)
     rate = matrix_product_rate(device)
     operations = operations_per_image(model, examples.batch(slice(0, 64)))
+    ratio = max(ours) / max(plain)
     used = max(ours) * operations / rate
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     lines = [
         f"CDVAE (gauss, relighting, profile {profile.name}) on {name}",
-        f"  training.fit        {max(ours):10,.0f} images/s (best of {ROUNDS})",
-        f"  plain DataLoader    {max(plain):10,.0f} images/s, {max(ours) / max(plain):.2f} times slower",
-        f"  operations          {operations / 1e6:10.1f} MFLOP per image, forwards and backwards",
-        f"  matrix products     {rate / 1e9:10.0f} GFLOP/s, of which training uses {100 * used:.0f} %",
+        f"  training.fit      {max(ours):8,.0f} images/s (best of {ROUNDS})",
+        f"  plain DataLoader  {max(plain):8,.0f} images/s: fit is {ratio:.2f} times as fast",
+        f"  operations        {operations / 1e6:8.1f} MFLOP per image, forwards and backwards",
+        f"  matrix products   {rate / 1e9:8.0f} GFLOP/s, of which training uses {100 * used:.0f} %",
     ]
     return "\n".join(lines)

@@ -103,7 +103,7 @@ class Experiment:
 
         Where the true conditional is known it is scored as one more method.
         """
-        tasks = tasks or list(sources.TASKS_OF[self.source.name])
+        tasks = tasks or list(self.source.tasks())
         for task in tasks:
             self.source.check(task_named(task))
         chosen = methods or list(self.profile.methods)

@@ -24,7 +24,7 @@ def contracting(channels_in: int, channels: tuple[int, ...]) -> nn.Sequential:
 
 
 def expanding(channels: tuple[int, ...], channels_out: int) -> nn.Sequential:
-    """The mirror of `contracting`: (batch, channels[-1], side, side) -> (…, channels_out, 32, 32)."""
+    """The mirror of `contracting`: (batch, channels[-1], side, side) -> (…, 32, 32)."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(channels[::-1]):
         layers += [nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)]

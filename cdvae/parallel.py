@@ -1,4 +1,4 @@
-"""Several runs side by side: on a CPU, a small network trains faster on one core than shared by two.
+"""Several runs side by side: on a CPU, two small networks train faster on a core each than in turn.
 
 Every run uses one thread (`experiments.one_thread`), in a worker or not.
 """

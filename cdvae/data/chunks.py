@@ -30,6 +30,11 @@ if TYPE_CHECKING:  # torch is slow to import, and no worker needs it
 Rows = Mapping[str, np.ndarray]  # named arrays with one row (or more, or none) each
 Work = Callable[[str], Rows]
 BATCH = 16  # items sent to a worker at once, where they are many
+FEW = 64  # so few items are done in this process: to start others takes seconds
+UNGUARDED = (
+    "worker processes cannot start: in a script of your own, put the call under "
+    "`if __name__ == '__main__':`, as Python's multiprocessing needs it"
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ def gather(
     workers: processes, by default one for each core this process may use; 1 stays in this process.
     enough: stop after the chunk with which so many rows are there (None: all items).
     """
-    workers = workers or cores()
+    workers = workers or (cores() if len(items) > FEW else 1)
     parts = [tuple(items[i : i + chunk]) for i in range(0, len(items), chunk)]
     files, rows, failed = [], [], {}
     with _Crew(work, workers) as crew, _progress(len(items), describe) as bar:
@@ -166,6 +171,10 @@ class _Crew:
         if self.pool is None:
             context = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(self.count, context, initializer=_start_worker)
+            try:
+                self.pool.submit(os.getpid).result()
+            except BrokenProcessPool:
+                raise RuntimeError(UNGUARDED) from None
         return self.pool.submit(_attempt, self.work, items)
 
     def _dismiss(self) -> None:

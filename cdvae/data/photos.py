@@ -1,20 +1,15 @@
 """Photos on disk: MS-COCO's layout, or any folder; decoded to 32 × 32 in parallel."""
 
-import hashlib
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from cdvae.data.chunks import Gathered, gather
 from cdvae.data.fields import SIZE
 from cdvae.files import InputError
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"}
 MOST_PIXELS = 150_000_000  # a larger picture is refused before it is decoded
 YEARS = ("2014", "2017")  # of COCO; the paper's is the first
-TEST_SHARE = 0.2  # of the files of a plain folder
 
 
 def list_photos(folder: Path) -> list[str]:
@@ -28,6 +23,11 @@ def list_photos(folder: Path) -> list[str]:
     return found
 
 
+def any_in(folder: Path) -> bool:
+    """Whether there is a photo at any depth."""
+    return any(path.suffix.lower() in ENDINGS for path in folder.rglob("*"))
+
+
 def coco_folder(root: Path, split: str) -> Path:
     """The folder of a COCO split, train2014 / val2014 as in Sec. 6.1, else those of 2017."""
     part = "val" if split == "test" else "train"
@@ -37,11 +37,6 @@ def coco_folder(root: Path, split: str) -> Path:
         if (root / f"{part}{year}").is_dir():
             return root / f"{part}{year}"
     raise InputError(f"no folder {part}2014 (or {part}2017) in {root}: is it COCO's layout?")
-
-
-def is_test(name: str) -> bool:
-    """Whether a file of a plain folder is a test example: decided by its name alone."""
-    return hashlib.sha256(name.encode()).digest()[0] < TEST_SHARE * 256
 
 
 def decode(name: str, folder: Path) -> dict[str, np.ndarray]:
@@ -84,11 +79,3 @@ def to_rgb(image):
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
     return image.convert("RGB")
-
-
-def read(folder: Path, names: Sequence[str], cache: Path) -> Gathered:
-    """Decode the named photos of a folder, in order, in parallel, resumable; array "image"."""
-    gathered = gather(partial(decode, folder=folder), names, cache, describe="photos")
-    if not gathered.rows:
-        raise InputError(f"no readable photo in {folder}: {next(iter(gathered.failed.values()))}")
-    return gathered
