@@ -71,7 +71,7 @@ def plain_epoch(model: nn.Module, loader: DataLoader, device: torch.device) -> N
         total += terms["loss"].item()
 
 
-def bench_training(profile: Profile, device: torch.device, n: int = 2048) -> str:
+def training_report(profile: Profile, device: torch.device, n: int = 2048) -> str:
     """Images per second of `training.fit` and of a plain DataLoader loop on the same network."""
     task = TASKS["relighting"]
     data = scenes.load(task, "train", n, 0)

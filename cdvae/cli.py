@@ -41,18 +41,39 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("evaluate", help="score one method on one task (trains if needed)")
     single(one)
     one.set_defaults(action=evaluate)
-    speed = commands.add_parser("bench", help="measure the speed of training on this machine")
-    speed.add_argument("--profile", default="quick", help="smoke, quick (default) or paper")
-    speed.add_argument("--device", default="auto", help="auto (default), cpu, cuda, …")
-    speed.set_defaults(action=bench)
+    data_commands(commands.add_parser("data", help="fetch or check a data set"))
+    bench_commands(commands.add_parser("bench", help="measure speed on this machine"))
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(action=lambda options: print(__version__))
     return top
 
 
+def data_commands(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(required=True, metavar="action")
+    one = actions.add_parser("fetch", help="download from the official source, hash-checked")
+    one.add_argument("name", help="coco (about 40 GB while unpacking) or ucf101 (about 14 GB)")
+    one.add_argument("--root", default="data", help="the folder to fill (default: data)")
+    one.set_defaults(action=fetch)
+    one = actions.add_parser("check", help="what is there, what is missing, what is corrupt")
+    one.add_argument("root", metavar="DIR")
+    one.set_defaults(action=check)
+
+
+def bench_commands(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(required=True, metavar="what")
+    one = actions.add_parser("training", help="training images per second")
+    one.add_argument("--profile", default="quick", help="smoke, quick (default) or paper")
+    one.add_argument("--device", default="auto", help="auto (default), cpu, cuda, …")
+    one.set_defaults(action=bench_training)
+    one = actions.add_parser("data", help="photos, intrinsic images and frame pairs per second")
+    one.set_defaults(action=bench_data)
+
+
 def common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--profile", default="quick", help="smoke, quick (default) or paper")
-    command.add_argument("--data", default="scenes", help="scenes (default, built in) or coco")
+    command.add_argument(
+        "--data", default="scenes", help="scenes (built in, default), coco, ucf101, folder"
+    )
     command.add_argument("--root", help="the folder that holds the photos or clips")
     command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
 
@@ -127,12 +148,38 @@ def evaluate(options: argparse.Namespace) -> None:
     print(scores[["metric", "n_samples", "value", "unit"]].to_string(index=False))
 
 
-def bench(options: argparse.Namespace) -> None:
-    from cdvae.bench import bench_training
+def bench_training(options: argparse.Namespace) -> None:
+    from cdvae.bench import training_report
     from cdvae.config import load_profile
     from cdvae.experiments import pick_device
 
-    print(bench_training(load_profile(options.profile), pick_device(options.device)))
+    print(training_report(load_profile(options.profile), pick_device(options.device)))
+
+
+def bench_data(options: argparse.Namespace) -> None:
+    from cdvae.data.bench import report
+
+    print(report())
+
+
+def fetch(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from cdvae.data.download import fetch
+
+    fetch(options.name, Path(options.root))
+
+
+def check(options: argparse.Namespace) -> int:
+    """Exit code 1 if anything is missing or damaged."""
+    from pathlib import Path
+
+    from cdvae.data.check import check
+
+    reports = check(Path(options.root))
+    for report in reports:
+        print("\n".join(report.lines()))
+    return int(any(report.skipped for report in reports))
 
 
 if __name__ == "__main__":

@@ -74,10 +74,16 @@ class Decoder(nn.Module):
 
 
 def two_layers(n_in: int, hidden: int) -> nn.Sequential:
-    """The two fully connected layers with leaky rectifiers between latent layers (Figure 2)."""
-    return nn.Sequential(
-        nn.Linear(n_in, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, hidden), nn.LeakyReLU(SLOPE)
-    )
+    """The two fully connected layers with leaky rectifiers between latent layers (Figure 2).
+
+    Batch-normalised, as the ladder VAE is; without it the middle code carries nothing.
+    """
+    return nn.Sequential(*dense(n_in, hidden), *dense(hidden, hidden))
+
+
+def dense(n_in: int, n_out: int) -> list[nn.Module]:
+    """One fully connected layer, batch-normalised, with its leaky rectifier."""
+    return [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.LeakyReLU(SLOPE)]
 
 
 class GaussianHead(nn.Module):
@@ -85,9 +91,12 @@ class GaussianHead(nn.Module):
 
     LOG_VAR_MIN, LOG_VAR_MAX = -8.0, 4.0  # keeps exp() finite while the network is still wild
 
+    LOG_VAR_START = -3.0  # codes start almost noiseless, so that the layers above are heard
+
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
         self.linear = nn.Linear(n_in, 2 * n_out)
+        nn.init.constant_(self.linear.bias[n_out:], self.LOG_VAR_START)  # a view: in place
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         mu, log_var = self.linear(features).chunk(2, dim=1)

@@ -112,6 +112,7 @@ def fit(
     history: list[dict[str, float]] = []
     best_loss, best_weights = math.inf, copy.deepcopy(model.state_dict())
     for epoch in range(1, settings.epochs + 1):
+        model.train()
         start = time.perf_counter()
         sums: dict[str, Tensor] = {}
         order = torch.randperm(len(train), device=train.x_c.device)
@@ -129,6 +130,7 @@ def fit(
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value.detach()
         seconds = time.perf_counter() - start
+        model.eval()
         row = {"epoch": epoch, "seconds": seconds, "kl_weight": beta, "guidance_weight": lam}
         row["images_per_second"] = n_batches * min(settings.batch_size, len(train)) / seconds
         row |= {f"train_{name}": float(total) / n_batches for name, total in sums.items()}

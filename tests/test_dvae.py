@@ -122,7 +122,7 @@ def test_units_of_the_field_enter_the_density(x):
 def test_top_is_bottom_up_only_and_lower_layers_merge():
     """Eq. 25–27: precisions of the upward estimate and of the prior add, layer by layer."""
     torch.manual_seed(0)
-    model = DVAE(3, (4, 5, 6), (4, 8), 16, 0.1)
+    model = DVAE(3, (4, 5, 6), (4, 8), 16, 0.1).eval()
     x = torch.rand(3, 3, 32, 32)
     up, ladder = model.upward(x), model.q_z_given_x(x)
     torch.testing.assert_close(ladder.q[2], up[2])
@@ -139,7 +139,7 @@ def test_loss_is_the_bound_of_equation_2_by_monte_carlo(tie):
     """The loss equals E_q[log q − log P(x|z) − log P(z_c, z_g)], with each term from torch."""
     torch.manual_seed(0)
     parts = [DVAE(channels, (4, 6), (4, 8), 16, 0.3) for channels in (3, 1)]
-    model = CDVAE(*parts, tie)
+    model = CDVAE(*parts, tie).eval()
     repeats = 1500
     x_c, x_g = torch.rand(1, 3, 32, 32), torch.rand(1, 1, 32, 32)
     rows = [x.expand(repeats, -1, -1, -1) for x in (x_c, x_g)]
@@ -175,7 +175,9 @@ def test_embedding_is_the_squared_distance():
 
 def test_samples_have_their_shape_and_their_seed():
     torch.manual_seed(0)
-    model = CDVAE(*(DVAE(c, (4, 4, 4), (4, 8), 16, 0.3) for c in (3, 2)), MDNTie(4, 4, 8, 0.1))
+    model = CDVAE(
+        *(DVAE(c, (4, 4, 4), (4, 8), 16, 0.3) for c in (3, 2)), MDNTie(4, 4, 8, 0.1)
+    ).eval()
     x_c = torch.rand(5, 3, 32, 32)
     first, again = (model.sample(x_c, 7, torch.Generator().manual_seed(3)) for _ in range(2))
     assert first.shape == (5, 7, 2, 32, 32)

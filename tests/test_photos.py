@@ -196,6 +196,6 @@ def test_a_broken_annotation_file_is_named(tmp_path):
 def test_real_photos(shared):
     source = Source("coco", shared / "data" / "coco-mini", 60, 20, 30, 0)
     splits = load(source)
-    assert [len(splits[name]) for name in ("train", "valid", "test")] == [60, 16, 30]
+    assert [len(splits[name]) for name in ("train", "valid", "test")] == [60, 20, 30]
     for fields in splits.values():
         assert 0.2 < fields.x_c.mean() < 0.8 and 0.05 < fields.x_g.mean() < 0.7
