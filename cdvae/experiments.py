@@ -171,7 +171,10 @@ class Experiment:
         key = key_of(self.plan(task).key, n_code, weight, room_hash(GUIDANCE_ROOMS))
         path = cache_root() / "targets" / f"{key}.safetensors"
         if not path.exists():
-            pair = guidance.targets(self.fields(task)["train"], n_code, weight)
+            try:
+                pair = guidance.targets(self.fields(task)["train"], n_code, weight)
+            except ValueError as error:
+                raise InputError(f"{task}: {error}: give more or more varied examples") from None
             with atomic(path) as temporary:
                 save_file({"p": torch.stack([torch.from_numpy(p) for p in pair])}, temporary)
         with safe_open(path, framework="pt") as file:
@@ -230,6 +233,11 @@ class Experiment:
         x_c = fields.x_c.to(self.device)
         if run.method == "nn":
             train, valid = (self.examples(run.task, split) for split in ("train", "valid"))
+            if len(train) < max(COUNTS):
+                raise InputError(
+                    f"{run.task}: {len(train)} training examples are too few for {max(COUNTS)} "
+                    "neighbours: give more, or leave out nn with --methods"
+                )
             model, sigma = fit_nearest(train, valid, self.profile.nearest.sigmas, max(COUNTS))
             return lambda part, n: model.sample(x_c[part], n), {"smoothing_px": sigma}
         model = self.model(run, progress)

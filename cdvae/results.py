@@ -32,11 +32,6 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """Read a table with every digit that was written."""
-    return pd.read_csv(path, float_precision="round_trip")
-
-
 def collect(experiment: Experiment, runs: list[Run]) -> pd.DataFrame:
     """Write scores.csv, the tables and provenance.json from the scores of these runs.
 
@@ -74,7 +69,7 @@ def still_valid(experiment: Experiment, folder: Path, made: set[str]) -> tuple[l
         run = Run(task, method, int(seed))
         if name not in made and about["key"] == experiment.score_key(run):
             kept[name] = about
-    rows = read_csv(folder / "scores.csv").itertuples(index=False, name=None)
+    rows = pd.read_csv(folder / "scores.csv").itertuples(index=False, name=None)
     return [row for row in rows if "/".join(map(str, row[2:5])) in kept], kept
 
 
@@ -139,7 +134,7 @@ def printed(profile: str, data: str) -> str:
     for number in (1, 2, 3, 4):
         path = results_folder(profile, data) / f"table{number}.csv"
         if path.exists():
-            table = read_csv(path)
+            table = pd.read_csv(path)
             texts.append(TITLES[number] + "\n" + readable(table, number).to_string(index=False))
     return "\n\n".join(texts)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cdvae import readme
 from cdvae.config import load_profile, profile_names
 from cdvae.files import InputError
 
@@ -51,3 +52,11 @@ def test_environment_and_pyproject_agree():
     environment = (ROOT / "environment.yml").read_text()
     assert '-e ".[test]"' in environment and f"name: {project['name']}" in environment
     assert f"python{project['requires-python']}" in environment
+
+
+def test_the_readmes_results_are_those_of_the_files(monkeypatch):
+    monkeypatch.delenv("CDVAE_OUTPUT")  # the committed results, not the tests'
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = text.split(readme.BEGIN)[1].split(readme.END)[0]
+    assert shown.strip() == readme.results_block().strip()
+    assert "CVAE" in shown

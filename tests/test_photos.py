@@ -199,3 +199,28 @@ def test_real_photos(shared):
     assert [len(splits[name]) for name in ("train", "valid", "test")] == [60, 20, 30]
     for fields in splits.values():
         assert 0.2 < fields.x_c.mean() < 0.8 and 0.05 < fields.x_g.mean() < 0.7
+
+
+def test_relighting_layers_multiply_to_the_linear_image(tmp_path):
+    source = coco_like(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        splits = sources.load(sources.plan(source, TASKS["relighting"]))
+    fields = splits["test"]
+    image = np.stack([decoded(tmp_path / "val2014" / name) for name in fields.ids]) / 255
+    linear = np.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)
+    product = (fields.x_c * fields.x_g).movedim(1, 3)
+    np.testing.assert_allclose(product, linear, atol=1e-5)
+    assert fields.x_c.shape == (5, 3, 32, 32) and fields.x_g.shape == (5, 1, 32, 32)
+
+
+def test_a_plain_folder_serves_what_it_holds(tmp_path):
+    for k in range(40):
+        noise(40, 40, seed=k).save(tmp_path / f"{k}.png")
+    source = Source("folder", tmp_path, n_train=25, n_valid=5, n_test=10, seed=0)
+    assert source.tasks() == ("relighting", "resaturation")
+    splits = load(source)
+    ids = [name for fields in splits.values() for name in fields.ids]
+    assert len(ids) == len(set(ids)) and all(len(fields) > 0 for fields in splits.values())
+    with pytest.raises(InputError, match="no clips in"):
+        sources.plan(source, TASKS["motion"])

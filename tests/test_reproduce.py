@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cdvae import cli, notebooks, results
+from cdvae import cli, notebooks
 from cdvae.config import load_profile
 from cdvae.experiments import Experiment, Run
 from cdvae.files import InputError
@@ -119,8 +119,8 @@ def test_killed_in_the_middle_it_goes_on(reproduced, tmp_path):
         env=environment,
     )
     assert done.returncode == 0 and "epoch" not in done.stdout  # what is finished is not done again
-    ours = results.read_csv(tmp_path / "results/smoke/scenes/scores.csv")
-    whole = results.read_csv(reproduced / "results/smoke/scenes/scores.csv")
+    ours = pd.read_csv(tmp_path / "results/smoke/scenes/scores.csv")
+    whole = pd.read_csv(reproduced / "results/smoke/scenes/scores.csv")
     same = ["task", "method", "seed", "metric", "n_samples"]
     both = ours.merge(whole, on=same)
     assert len(both) == len(ours)

@@ -9,8 +9,6 @@ import argparse
 import csv
 import io
 import json
-import platform
-import subprocess
 import sys
 import time
 from dataclasses import asdict
@@ -22,6 +20,7 @@ from torch import Tensor
 
 from cdvae.data.intrinsic import DEFAULT, Settings, decompose
 from cdvae.files import InputError, code_hash, project_root, write_json, write_text
+from cdvae.provenance import circumstances
 
 COLUMNS = ("object", "ours", "bell2014", "all_albedo", "all_shading")
 LAYERS = ("diffuse", "reflectance", "shading", "mask")
@@ -128,27 +127,14 @@ def mit_table(root: Path, settings: Settings = DEFAULT) -> list[dict[str, float 
 
 
 def _provenance(root: Path, settings: Settings, seconds: float) -> dict:
-    def git(*words: str) -> str:
-        run = subprocess.run(["git", *words], cwd=project_root(), capture_output=True, text=True)
-        return run.stdout.strip()
-
-    return {
+    return circumstances(torch.device("cpu")) | {
         "command": "python -m cdvae.data.mit DIR",
         "objects": len(list(Path(root).glob("*/diffuse.png"))),
         "settings": asdict(settings),
         "how_chosen": CHOSEN,
         "measure": "LMSE, window 20, step 10; mean of albedo and shading",
         "seconds": round(seconds, 1),
-        "device": "cpu",
-        "threads": torch.get_num_threads(),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
         "code": code_hash("data/intrinsic.py", "data/crf.py", "data/mit.py"),
-        "commit": git("rev-parse", "HEAD"),
-        "dirty": bool(git("status", "--porcelain", "--", "cdvae")),
     }
 
 

@@ -1,0 +1,65 @@
+"""The README's results, written from the result files: `python -m cdvae.readme`."""
+
+import pandas as pd
+
+from cdvae.files import project_root, write_text
+from cdvae.paper import LAYERS
+from cdvae.results import NAMES, cell, results_folder, summary
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+SHOWN = (
+    ("quick", "scenes", "the built-in world"),
+    ("quick", "coco", "5,000 + 1,000 MS-COCO photos"),
+    ("quick", "ucf101", "156 clips in UCF101's layout"),
+)
+SCORES = (("best_error", "best error of 100"), ("variance", "variance"))
+
+
+def results_block() -> str:
+    """Best error of 100 samples and variance of each method, task by task, as Markdown."""
+    parts = []
+    for profile, data, title in SHOWN:
+        path = results_folder(profile, data) / "scores.csv"
+        if not path.exists():
+            continue
+        scores = pd.read_csv(path)
+        parts.append(f"**On {title}** (`results/{profile}/{data}/`, {sizes(scores)})\n")
+        parts.append(table(summary(scores)))
+    return "\n".join(parts)
+
+
+def sizes(scores: pd.DataFrame) -> str:
+    """How many examples and seeds stand behind the numbers."""
+    counts = {f"{row.n_train:,} / {row.n_test:,}" for row in scores.itertuples()}
+    n_seeds = scores.seed.nunique()
+    return (
+        f"{', '.join(sorted(counts))} training / test examples, {n_seeds} seed{'s' * (n_seeds > 1)}"
+    )
+
+
+def table(each: pd.DataFrame) -> str:
+    """One row a method, two columns a task, × 10⁻²."""
+    tasks = [task for task in LAYERS if task in set(each.task)]
+    heads = [f"{task}: {title}" for task in tasks for _, title in SCORES]
+    lines = ["| × 10⁻² | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    for method in [name for name in NAMES if name in set(each.method)]:
+        cells = []
+        for task in tasks:
+            for metric, _ in SCORES:
+                rows = each[(each.task == task) & (each.method == method) & (each.metric == metric)]
+                found = rows[rows.n_samples == 100]
+                cells += [cell(r["mean"], r["std"], None, 2) for _, r in found.iterrows()] or ["–"]
+        lines.append(f"| {NAMES[method]} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def update() -> None:
+    """Put the present results between the README's markers."""
+    path = project_root() / "README.md"
+    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    write_text(path, f"{before}{BEGIN}\n{results_block()}{END}{after}")
+
+
+if __name__ == "__main__":
+    update()
