@@ -27,7 +27,7 @@ def test_hsv_is_opencvs(rgb):
     hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
     value, saturation = value_saturation(torch.from_numpy(picture).movedim(2, 0)[None])
     np.testing.assert_allclose(value[0, 0], hsv[..., 2], atol=1e-6)
-    np.testing.assert_allclose(saturation[0, 0], hsv[..., 1], atol=1e-5)
+    np.testing.assert_allclose(saturation[0, 0], hsv[..., 1], atol=1e-4)  # it adds ε to V
 
 
 def test_grey_and_black_have_no_saturation():

@@ -74,7 +74,7 @@ class Fields:
 
 def save(fields: Fields, path: Path) -> None:
     """Write the tensors of `fields` (not its truth) as one safetensors file, atomically."""
-    tensors = {"x_c": fields.x_c, "x_g": fields.x_g, "semantics": fields.semantics}
+    tensors = {name: getattr(fields, name).contiguous() for name in ("x_c", "x_g", "semantics")}
     about = {"task": fields.task.name, "n_labels": fields.n_labels, "ids": list(fields.ids)}
     with atomic(path) as temporary:
         save_file(tensors, temporary, metadata={"fields": json.dumps(about)})
