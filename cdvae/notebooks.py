@@ -7,7 +7,7 @@ it works alike in JupyterLab, under papermill and from `cdvae reproduce`.
 import hashlib
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -49,6 +49,10 @@ class Study:
     def data(self) -> str:
         return self.experiment.source.name
 
+    @property
+    def tasks(self) -> list[str]:
+        return list(dict.fromkeys(run.task for run in self.runs))
+
     def figure_path(self, name: str) -> Path:
         return results.figures_folder(self.profile, self.data) / name
 
@@ -61,18 +65,36 @@ def checked(parameters: dict) -> dict:
     return PARAMETERS | parameters
 
 
+def parameters_in(namespace: dict) -> dict:
+    """The parameters among a notebook's globals.
+
+    papermill only warns of a parameter that the notebook does not have, and then defines it: any
+    unexpected name is therefore refused.
+    """
+    names = {name for name in namespace if not name.startswith("_")} - NOT_PARAMETERS
+    return checked({name: namespace[name] for name in names})
+
+
+def open_experiment(parameters: dict) -> Experiment:
+    profile = load_profile(parameters["profile"])
+    return Experiment(profile, parameters["data"], parameters["root"], parameters["device"])
+
+
+def open_data(namespace: dict) -> Study:
+    """Check the parameters in a notebook's globals; trains nothing."""
+    parameters = parameters_in(namespace)
+    experiment = open_experiment(parameters)
+    runs = experiment.runs(parameters["tasks"], parameters["methods"], parameters["seeds"])
+    return Study(experiment, runs, pd.DataFrame())
+
+
 def open_study(namespace: dict) -> Study:
     """Check the parameters in a notebook's globals, and train and score what is missing.
 
-    papermill only warns of a parameter that the notebook does not have, and then defines it: any
-    unexpected name is therefore refused. Finished runs are read from the cache at once.
+    Finished runs are read from the cache at once.
     """
-    names = {name for name in namespace if not name.startswith("_")} - NOT_PARAMETERS
-    p = checked({name: namespace[name] for name in names})
-    experiment = Experiment(load_profile(p["profile"]), p["data"], p["root"], p["device"])
-    runs = experiment.runs(p["tasks"], p["methods"], p["seeds"])
-    scores = finish(experiment, runs, quiet=True)
-    return Study(experiment, runs, scores)
+    study = open_data(namespace)
+    return replace(study, scores=finish(study.experiment, study.runs, quiet=True))
 
 
 def finish(experiment: Experiment, runs: list[Run], quiet: bool = False) -> pd.DataFrame:

@@ -224,3 +224,29 @@ def test_a_plain_folder_serves_what_it_holds(tmp_path):
     assert len(ids) == len(set(ids)) and all(len(fields) > 0 for fields in splits.values())
     with pytest.raises(InputError, match="no clips in"):
         sources.plan(source, TASKS["motion"])
+
+
+def test_features_of_real_annotations_equal_an_independent_computation(shared):
+    """From the JSON itself, with a raster of 640 × 640 points in place of exact areas."""
+    root = shared / "data" / "coco-annotated"
+    path = root / "annotations" / "instances_val2017.json"
+    about = json.loads(path.read_text())
+    column = {c: k for k, c in enumerate(sorted(c["id"] for c in about["categories"]))}
+    images = about["images"][:25]
+    rows, n = coco.semantics(path, [image["file_name"] for image in images])
+    assert n == 80
+    for image, row in zip(images, rows, strict=True):
+        counts, raster = np.zeros(80), np.zeros((80, 640, 640), bool)
+        for a in about["annotations"]:
+            if a["image_id"] != image["id"] or a["iscrowd"]:
+                continue
+            x, y, w, h = a["bbox"]
+            k = column[a["category_id"]]
+            counts[k] += 1
+            points = (np.arange(640) + 0.5) / 640
+            across = (points * image["width"] > x) & (points * image["width"] < x + w)
+            down = (points * image["height"] > y) & (points * image["height"] < y + h)
+            raster[k] |= down[:, None] & across[None]
+        np.testing.assert_allclose(row[:80], counts / max(counts.sum(), 1), atol=1e-6)
+        cells = raster.reshape(80, 5, 128, 5, 128).mean((2, 4))
+        np.testing.assert_allclose(row[80:].reshape(80, 5, 5), cells, atol=0.02)

@@ -48,6 +48,12 @@ def semantics(path: Path, names: Sequence[str]) -> tuple[np.ndarray, int]:
     return rows, len(column)
 
 
+def category_names(path: Path) -> tuple[str, ...]:
+    """Names of the categories in the order of the features' columns."""
+    coco = open_annotations(path)
+    return tuple(coco.cats[category]["name"] for category in sorted(coco.cats))
+
+
 def photo_semantics(annotations: list[dict], column: dict[int, int], image: dict) -> np.ndarray:
     """The features of one photo (26 n,) from its annotations and its own width and height."""
     size = (image["width"], image["height"])

@@ -71,6 +71,12 @@ class Fields:
     def __len__(self) -> int:
         return len(self.x_c)
 
+    def rows(self, chosen: Tensor) -> "Fields":
+        """The examples where `chosen` (N,) is true, without their truth."""
+        ids = tuple(name for name, keep in zip(self.ids, chosen.tolist(), strict=True) if keep)
+        x_c, x_g, semantics = (x[chosen] for x in (self.x_c, self.x_g, self.semantics))
+        return Fields(self.task, x_c, x_g, semantics, self.n_labels, ids)
+
 
 def save(fields: Fields, path: Path) -> None:
     """Write the tensors of `fields` (not its truth) as one safetensors file, atomically."""

@@ -14,6 +14,7 @@ from cdvae.data import clips, coco, fields, layers, photos, scenes, splits
 from cdvae.data.chunks import gather
 from cdvae.data.fields import Fields, Task
 from cdvae.data.report import Report
+from cdvae.data.world import CATEGORIES
 from cdvae.files import InputError, cache_root, code_hash, key_of
 
 PHOTO_TASKS = ("relighting", "resaturation")
@@ -126,13 +127,20 @@ def make_scenes(plan: Plan, split: str) -> Fields:
 
 
 def make_clips(plan: Plan, split: str) -> Fields:
-    """Frame pairs and their flow; what cannot be used is counted and named."""
+    """Frame pairs that move, and their flow; what cannot be used is counted and named.
+
+    Still pairs (`clips.still`) are left out, to train on and to test with: predicting no motion
+    where there is none is no test of a motion model.
+    """
     source = plan.source
     made, report = clips.load_clips(
         source.root, split, cache_root() / "clips", n=source.size(split), seed=source.seed
     )
     say(report)
-    return made
+    moving = made.rows(~clips.still(made))
+    if len(moving) == 0:
+        raise InputError(f"nothing moves in the {split} clips of {source.root}: give others")
+    return moving
 
 
 def make_photos(plan: Plan, split: str) -> Fields:
@@ -209,6 +217,15 @@ def semantics(folder: Path, names: Sequence[str]) -> tuple[Tensor, int]:
         return torch.zeros(len(names), 0), 0
     rows, n_labels = coco.semantics(annotations, names)
     return torch.from_numpy(rows), n_labels
+
+
+def label_names(plan: Plan) -> tuple[str, ...]:
+    """The names of the categories that the semantic features count; none without annotations."""
+    if plan.kind == "scenes":
+        return CATEGORIES
+    if plan.kind == "clips" or coco.annotation_file(plan.parts["train"][0]) is None:
+        return ()
+    return coco.category_names(coco.annotation_file(plan.parts["train"][0]))
 
 
 def shuffled(names: Sequence[str], seed: int) -> list[str]:
