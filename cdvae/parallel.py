@@ -7,7 +7,7 @@ import multiprocessing
 from concurrent.futures import Future, ProcessPoolExecutor
 from queue import Empty, Queue
 
-from cdvae.data.chunks import cores
+from cdvae.data.chunks import cores, start_worker
 from cdvae.experiments import Experiment, Run
 from cdvae.methods import latents_of
 from cdvae.progress import Progress
@@ -24,9 +24,10 @@ class Messenger:
         _messages.put((text, steps))
 
 
-def start_worker(messages: Queue) -> None:
+def start_messenger(messages: Queue) -> None:
     global _messages
     _messages = messages
+    start_worker()
 
 
 def work(experiment: Experiment, run: Run) -> None:
@@ -44,7 +45,7 @@ def score_all(experiment: Experiment, runs: list[Run], progress: Progress) -> No
     prepare(experiment, missing)
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
-    pool = ProcessPoolExecutor(n_workers, context, start_worker, (messages,))
+    pool = ProcessPoolExecutor(n_workers, context, start_messenger, (messages,))
     try:
         jobs = [pool.submit(work, experiment, run) for run in missing]
         while not all(job.done() for job in jobs):

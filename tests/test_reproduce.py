@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from cdvae import cli, notebooks
@@ -104,9 +105,11 @@ def test_killed_in_the_middle_it_goes_on(reproduced, tmp_path):
     victim = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     for line in victim.stdout:
         if "gauss/0 scored" in line:
+            workers = psutil.Process(victim.pid).children(recursive=True)
             victim.kill()
             break
     victim.wait()
+    assert workers and not psutil.wait_procs(workers, timeout=20)[1]  # they end with it
     assert not list(tmp_path.rglob("*.csv"))  # whole files or none
     done = cdvae(
         "evaluate",

@@ -170,7 +170,7 @@ class _Crew:
     def _submit(self, items: Sequence[str]):
         if self.pool is None:
             context = multiprocessing.get_context("spawn")
-            self.pool = ProcessPoolExecutor(self.count, context, initializer=_start_worker)
+            self.pool = ProcessPoolExecutor(self.count, context, initializer=start_worker)
             try:
                 self.pool.submit(os.getpid).result()
             except BrokenProcessPool:
@@ -196,7 +196,7 @@ def _attempt_one(work: Work, item: str) -> Rows | str:
         return str(error)
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """One thread a worker; Ctrl-C is the parent's; a worker never outlives its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -206,10 +206,10 @@ def _start_worker() -> None:
         cv2.setNumThreads(1)
     except ImportError:
         pass
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     wait([multiprocessing.parent_process().sentinel])
     os._exit(1)
 
