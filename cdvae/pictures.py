@@ -10,19 +10,24 @@ from torch import Tensor
 
 from cdvae.data.fields import GRID, Fields
 from cdvae.data.intrinsic import linear_to_srgb
-from cdvae.plots import STYLE
+from cdvae.plots import STYLE, finished
 
-LINEAR = ("albedo", "shading")  # layers in linear light: shown as a screen shows light
+LINEAR = ("albedo", "shading")  # layers in linear light wherever they come from
+FULL_FLOW = 6.0  # px per second of the 32 × 32 grid that is drawn in full colour
 
 
-def as_picture(x: Tensor, layer: str, most_flow: float = 6.0) -> np.ndarray:
-    """A field (C, H, W) as an RGB picture (H, W, 3) in [0, 1].
+def as_picture(fields: Fields, which: str, k: int) -> np.ndarray:
+    """Layer "c" or "g" of example k as an RGB picture (H, W, 3) in [0, 1].
 
-    Flow is coloured by direction, paler where slow; `most_flow` px/s has full colour.
+    Layers in linear light are shown as a screen shows light; flow is coloured by direction, paler
+    where slow, with full colour from FULL_FLOW on.
     """
+    layer = getattr(fields.task, f"layer_{which}")
+    x = (fields.x_c if which == "c" else fields.x_g)[k]
     if layer == "flow":
-        return flow_colours(x, most_flow)
-    x = linear_to_srgb(x.clamp(0, 1)) if layer in LINEAR else x.clamp(0, 1)
+        return flow_colours(x, FULL_FLOW)
+    rendered = fields.truth is not None and layer != "saturation"  # scenes are in linear light
+    x = linear_to_srgb(x.clamp(0, 1)) if rendered or layer in LINEAR else x.clamp(0, 1)
     return x.expand(3, -1, -1).permute(1, 2, 0).numpy()
 
 
@@ -48,19 +53,19 @@ def layers_page(splits: dict[str, Fields], n: int = 8) -> Figure:
             2 * len(splits), n, figsize=(n, 2.3 * len(splits)), squeeze=False, layout="constrained"
         )
         for row, fields in enumerate(splits.values()):
-            pairs = ((fields.x_c, fields.task.layer_c), (fields.x_g, fields.task.layer_g))
-            for below, (x, layer) in enumerate(pairs):
+            for below, which in enumerate("cg"):
                 line = axes[2 * row + below]
-                for k, axis in enumerate(line):
-                    axis.imshow(as_picture(x[k], layer))
+                for k, axis in enumerate(line[: len(fields)]):
+                    axis.imshow(as_picture(fields, which, k))
                     axis.set(xticks=[], yticks=[])
-                symbol = "$x_c$" if below == 0 else "$x_g$"
-                line[0].set_ylabel(f"{symbol}\n{layer}", rotation=0, ha="right", va="center")
+                    axis.spines[:].set_visible(False)
+                label = f"$x_{which}$\n{getattr(fields.task, f'layer_{which}')}"
+                line[0].set_ylabel(label, rotation=0, ha="right", va="center")
         if "motion" in splits:
             wheel = axes[-1, -1].inset_axes((0.68, 0.02, 0.3, 0.3))
-            wheel.imshow(as_picture(6 * colour_wheel(), "flow"))
+            wheel.imshow(flow_colours(colour_wheel(), 1.0))
             wheel.axis("off")
-    return figure
+    return finished(figure)
 
 
 def figure3(fields: Fields, k: int, names: tuple[str, ...]) -> Figure:
@@ -72,7 +77,7 @@ def figure3(fields: Fields, k: int, names: tuple[str, ...]) -> Figure:
         figure, axes = plt.subplots(
             1, 3 + len(present), figsize=(4.2 + 1.1 * len(present), 1.8), layout="constrained"
         )
-        axes[0].imshow(as_picture(fields.x_c[k], fields.task.layer_c))
+        axes[0].imshow(as_picture(fields, "c", k))
         axes[0].set_title(f"$x_c$: {fields.task.layer_c}")
         axes[1].barh([names[c] for c in present], labels[present], color="#0072B2")
         axes[1].set(title="label distribution", xlabel="share", xlim=(0, 1))
@@ -81,11 +86,11 @@ def figure3(fields: Fields, k: int, names: tuple[str, ...]) -> Figure:
             drawn = axis.imshow(layout[c], vmin=0, vmax=1, cmap="cividis")
             axis.set_title(names[c])
         figure.colorbar(drawn, ax=axes[2:-1], label="coverage", shrink=0.8)
-        axes[-1].imshow(as_picture(fields.x_c[k], fields.task.layer_c), interpolation="nearest")
+        axes[-1].imshow(as_picture(fields, "c", k), interpolation="nearest")
         axes[-1].set_title("32 × 32 pixels")
         for axis in (axes[0], *axes[2:]):
             axis.set(xticks=[], yticks=[])
-    return figure
+    return finished(figure)
 
 
 def embedding_map(p: np.ndarray, fields: Fields, n: int = 150) -> Figure:
@@ -94,8 +99,8 @@ def embedding_map(p: np.ndarray, fields: Fields, n: int = 150) -> Figure:
         figure, axis = plt.subplots(figsize=(6.5, 5), layout="constrained")
         axis.scatter(p[:, 0], p[:, 1], s=1, color="#BBBBBB")
         for k in range(min(n, len(fields))):
-            picture = as_picture(fields.x_c[k], fields.task.layer_c)
+            picture = as_picture(fields, "c", k)
             box = AnnotationBbox(OffsetImage(picture, zoom=0.55), p[k, :2], frameon=False)
             axis.add_artist(box)
         axis.set(xlabel="first dimension of p", ylabel="second dimension of p")
-    return figure
+    return finished(figure)

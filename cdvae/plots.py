@@ -43,6 +43,12 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return written
 
 
+def finished(figure: Figure) -> Figure:
+    """The figure, no longer held by pyplot: a notebook shows it as the value of a cell, once."""
+    plt.close(figure)
+    return figure
+
+
 def watermark(figure: Figure, profile: str) -> None:
     """Say across a figure that a smoke run is no result."""
     if profile == "smoke":
@@ -70,7 +76,7 @@ def figure4(scores: pd.DataFrame) -> Figure:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
         watermark(figure, scores.profile.iloc[0])
-    return figure
+    return finished(figure)
 
 
 def points(each: pd.DataFrame) -> dict[str, tuple[float, float, float, float]]:
@@ -88,40 +94,54 @@ def points(each: pd.DataFrame) -> dict[str, tuple[float, float, float, float]]:
 
 
 def scatter(axis, values: dict, title: str, unit: str) -> None:
-    """Methods as points with error bars in one panel."""
+    """Methods as points in one panel, with error bars where there are several seeds."""
     for method, (x, dx, y, dy) in values.items():
         colour, marker = LOOKS[method]
-        axis.errorbar(
-            x, y, dy, dx, color=colour, marker=marker, ms=6, capsize=2, ls="", label=NAMES[method]
-        )
+        axis.plot(x, y, color=colour, marker=marker, ms=6, ls="", label=NAMES[method])
+        if dx or dy:
+            axis.errorbar(x, y, dy, dx, color=colour, capsize=2)
+    axis.margins(x=0.12, y=0.12)
     axis.set(title=title, xlabel=f"variance ({unit})", ylabel=f"best error of 100 ({unit})")
-    axis.set_ylim(bottom=0)
-    axis.margins(x=0.12)
+    axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
 
 
 def training_curves(histories: dict[str, dict[str, list[dict]]]) -> Figure:
-    """Training (thin) and validation loss (thick) by epoch: {task: {method: history}}."""
+    """Training (thin) and validation loss (thick) by epoch: {task: {method: history}}.
+
+    CVAE has a row of its own: its loss is on another scale.
+    """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
-            1,
+            2,
             len(histories),
-            figsize=(3.0 * len(histories), 2.6),
+            figsize=(3.0 * len(histories), 4.2),
             squeeze=False,
             layout="constrained",
         )
-        for axis, (task, methods) in zip(axes[0], histories.items(), strict=True):
-            for method, rows in methods.items():
-                table = pd.DataFrame(rows)
-                colour, _ = LOOKS[method]
-                axis.plot(table.epoch, table.train_loss, color=colour, lw=0.7)
-                axis.plot(table.epoch, table.valid_loss, color=colour, lw=1.6, label=NAMES[method])
-            axis.set(title=task, xlabel="epoch", ylabel="loss (nats per example)")
-            low = min(row["valid_loss"] for rows in methods.values() for row in rows)
-            late = max(rows[len(rows) // 5]["valid_loss"] for rows in methods.values())
-            axis.set_ylim(low - 0.1 * (late - low), late + 0.3 * (late - low))
-        handles, labels = axes[0, 0].get_legend_handles_labels()
+        for column, (task, methods) in enumerate(histories.items()):
+            joint = {name: rows for name, rows in methods.items() if name != "cvae"}
+            curves(axes[0, column], joint, f"{task}: joint models")
+            curves(
+                axes[1, column], {k: v for k, v in methods.items() if k == "cvae"}, f"{task}: CVAE"
+            )
+        entries = [axis.get_legend_handles_labels() for axis in axes[:, 0]]
+        handles, labels = (sum(each, []) for each in zip(*entries, strict=True))
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    return figure
+    return finished(figure)
+
+
+def curves(axis, methods: dict[str, list[dict]], title: str) -> None:
+    """Loss by epoch in one panel; the axis leaves out the first epoch's fall."""
+    for method, rows in methods.items():
+        table, colour = pd.DataFrame(rows), LOOKS[method][0]
+        axis.plot(table.epoch, table.train_loss, color=colour, lw=0.7)
+        axis.plot(table.epoch, table.valid_loss, color=colour, lw=1.6, label=NAMES[method])
+    axis.set(title=title, xlabel="epoch", ylabel="loss (nats per example)")
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    late = [row["valid_loss"] for rows in methods.values() for row in rows[1:]]
+    if late:
+        margin = 0.1 * (max(late) - min(late)) or 1.0
+        axis.set_ylim(min(late) - margin, max(late) + margin)
 
 
 def information(histories: dict[str, dict[str, list[dict]]]) -> Figure:
@@ -154,7 +174,7 @@ def information(histories: dict[str, dict[str, list[dict]]]) -> Figure:
             axis.invert_yaxis()
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    return figure
+    return finished(figure)
 
 
 def layer_count(row: dict) -> int:
@@ -197,4 +217,4 @@ def best_error_curves(scores: pd.DataFrame) -> Figure:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
         watermark(figure, scores.profile.iloc[0])
-    return figure
+    return finished(figure)
