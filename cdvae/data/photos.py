@@ -64,7 +64,7 @@ def decode(name: str, folder: Path) -> dict[str, np.ndarray]:
         except (SyntaxError, IndexError, EOFError) as error:  # as Pillow's decoders fail
             raise ValueError(f"damaged picture ({error})") from None
         small = image.resize((SIZE, SIZE), Image.Resampling.BOX)
-    return {"image": np.asarray(small, np.uint8)[None]}
+    return {"image": np.array(small, np.uint8)[None]}  # a copy: Pillow's own is read-only
 
 
 def to_rgb(image):
