@@ -199,7 +199,9 @@ def _attempt_one(work: Work, item: str) -> Rows | str:
 def start_worker() -> None:
     """One thread a worker; Ctrl-C is the parent's; a worker never outlives its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["OMP_NUM_THREADS"] = "1"  # for torch if it is yet to come …
+    if "torch" in sys.modules:  # … and if it is here already
+        sys.modules["torch"].set_num_threads(1)
     try:
         import cv2
 
