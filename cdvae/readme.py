@@ -48,7 +48,9 @@ def table(each: pd.DataFrame) -> str:
             for metric, _ in SCORES:
                 rows = each[(each.task == task) & (each.method == method) & (each.metric == metric)]
                 found = rows[rows.n_samples == 100]
-                cells += [cell(r["mean"], r["std"], None, 2) for _, r in found.iterrows()] or ["–"]
+                cells += [
+                    cell(100 * r["mean"], 100 * r["std"], None, 2) for _, r in found.iterrows()
+                ] or ["–"]
         lines.append(f"| {NAMES[method]} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
