@@ -342,7 +342,7 @@ def test_mit_table_beats_bell_and_is_written(tmp_path, capsys):
     ours, bell = (float(rows[-1].split(",")[k]) for k in (1, 2))
     assert ours < bell
     about = json.loads((tmp_path / "out" / "provenance.json").read_text())
-    assert {"settings", "versions", "commit", "code", "how_chosen"} <= about.keys()
+    assert {"settings", "versions", "git_commit", "code", "how_chosen"} <= about.keys()
 
 
 @needs_mit
