@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from cdvae.data import scenes
 from cdvae.data.fields import TASKS
 from cdvae.methods import build_model, latents_of
 from cdvae.model import Batch
-from cdvae.provenance import processor
+from cdvae.provenance import device_name
 from cdvae.training import Examples, fit
 
 ROUNDS = 3  # the ways take turns, so that a busy machine slows them alike
@@ -80,7 +81,7 @@ def training_report(profile: Profile, device: torch.device, n: int = 2048) -> st
         data.x_c.to(device), data.x_g.to(device), *torch.zeros(2, n, n_code, device=device)
     )
     few = Examples(*(x[:64] for x in (examples.x_c, examples.x_g, examples.p_c, examples.p_g)))
-    settings = type(profile.training)(**{**vars(profile.training), "epochs": 1})
+    settings = replace(profile.training, epochs=1)
     on_cpu = Examples(data.x_c, data.x_g, *torch.zeros(2, n, n_code))
     ours, plain = [], []
     for _ in range(ROUNDS):
@@ -97,9 +98,8 @@ def training_report(profile: Profile, device: torch.device, n: int = 2048) -> st
     operations = operations_per_image(model, examples.batch(slice(0, 64)))
     ratio = max(ours) / max(plain)
     used = max(ours) * operations / rate
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     lines = [
-        f"CDVAE (gauss, relighting, profile {profile.name}) on {name}",
+        f"CDVAE (gauss, relighting, profile {profile.name}) on {device_name(device)}",
         f"  training.fit      {max(ours):8,.0f} images/s (best of {ROUNDS})",
         f"  plain DataLoader  {max(plain):8,.0f} images/s: fit is {ratio:.2f} times as fast",
         f"  operations        {operations / 1e6:8.1f} MFLOP per image, forwards and backwards",

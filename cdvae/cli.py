@@ -96,24 +96,23 @@ def single(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0)
 
 
-def open_runs(options: argparse.Namespace, tasks, methods, seeds):
-    """The experiment and its runs that the options ask for."""
-    from cdvae.config import load_profile
-    from cdvae.experiments import Experiment
+def open_one(options: argparse.Namespace):
+    """The experiment and the one run that the options of `train` and `evaluate` ask for."""
+    from cdvae.experiments import open_runs
 
-    profile = load_profile(options.profile)
-    experiment = Experiment(profile, options.data, options.root, options.device)
-    return experiment, experiment.runs(tasks, methods, seeds)
+    chosen = {"tasks": [options.task], "methods": [options.method], "seeds": [options.seed]}
+    common = (options.profile, options.data, options.root)
+    experiment, (run,) = open_runs(*common, **chosen, device=options.device)
+    return experiment, run
 
 
 def reproduce(options: argparse.Namespace) -> None:
     """Train and score in this process, then run the notebooks on the finished results."""
     from cdvae import notebooks, results
+    from cdvae.experiments import open_runs
 
-    experiment, runs = open_runs(options, options.tasks, options.methods, options.seeds)
-    notebooks.finish(experiment, runs)
-    names = ("profile", "data", "root", "tasks", "methods", "seeds", "device")
-    parameters = {name: getattr(options, name) for name in names}
+    parameters = {name: getattr(options, name) for name in notebooks.PARAMETERS}
+    results.finish(*open_runs(**parameters))
     folder = results.results_folder(options.profile, options.data)
     for path in notebooks.numbered():
         output = folder / "notebooks" / path.name
@@ -131,7 +130,7 @@ def train(options: argparse.Namespace) -> None:
     from cdvae.experiments import LEARNED
     from cdvae.progress import Progress
 
-    experiment, (run,) = open_runs(options, [options.task], [options.method], [options.seed])
+    experiment, run = open_one(options)
     if run.method not in LEARNED:
         raise InputError(f"'{run.method}' has nothing to train: choose from {', '.join(LEARNED)}")
     progress = Progress(experiment.steps(run))
@@ -141,10 +140,10 @@ def train(options: argparse.Namespace) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    from cdvae import notebooks
+    from cdvae import results
 
-    experiment, runs = open_runs(options, [options.task], [options.method], [options.seed])
-    scores = notebooks.finish(experiment, runs)
+    experiment, run = open_one(options)
+    scores = results.finish(experiment, [run])
     print(scores[["metric", "n_samples", "value", "unit"]].to_string(index=False))
 
 

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cdvae import guidance
-from cdvae.config import Profile
+from cdvae.config import Profile, load_profile
 from cdvae.data import sources
 from cdvae.data.fields import Fields, task_named
 from cdvae.data.sources import Plan, Source
@@ -32,8 +32,8 @@ from cdvae.training import Examples, fit, mean_loss
 MODEL_ROOMS = ("gaussian", "networks", "dvae", "ties", "model", "baselines", "methods", "training")
 GUIDANCE_ROOMS = ("guidance",)
 SCORE_ROOMS = ("metrics",)
-LEARNED = ("cvae", "shallow", "gauss", "mdn4", "mdn12")  # methods with weights
 JOINT = ("shallow", "gauss", "mdn4", "mdn12")  # methods that bound log p(x_c, x_g)
+LEARNED = ("cvae", *JOINT)  # methods with weights
 
 Draw = Callable[[slice, int], Tensor]  # (test examples, n) -> samples (batch, n, C_g, 32, 32)
 
@@ -191,10 +191,14 @@ class Experiment:
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
         return model.to(self.device).eval()
 
+    def record(self, run: Run, name: str):
+        """What training left in the header of the checkpoint: "about" or "history"."""
+        with safe_open(self.checkpoint(run), framework="pt") as file:
+            return json.loads(file.metadata()[name])
+
     def history(self, run: Run) -> list[dict[str, float]]:
         """The rows that training left, one an epoch (`training.fit`)."""
-        with safe_open(self.checkpoint(run), framework="pt") as file:
-            return json.loads(file.metadata()["history"])
+        return self.record(run, "history")
 
     def train(self, run: Run, path: Path, progress: Progress) -> None:
         """Train a model and write its weights, with its settings and history in their header."""
@@ -241,8 +245,7 @@ class Experiment:
             model, sigma = fit_nearest(train, valid, self.profile.nearest.sigmas, max(COUNTS))
             return lambda part, n: model.sample(x_c[part], n), {"smoothing_px": sigma}
         model = self.model(run, progress)
-        with safe_open(self.checkpoint(run), framework="pt") as file:
-            about = json.loads(file.metadata()["about"])
+        about = self.record(run, "about")
         about["checkpoint_sha256"] = sha256(self.checkpoint(run))
         about["images_per_second"] = max(row["images_per_second"] for row in self.history(run))
         return lambda part, n: model.sample(x_c[part], n, generator), about
@@ -291,3 +294,17 @@ class Experiment:
         n_code = latents_of(run.method, self.profile)[-1]
         test = self.examples(run.task, "test", n_code)
         return mean_loss(self.model(run), test, self.profile.training.batch_size, run.seed)["loss"]
+
+
+def open_runs(
+    profile: str = "quick",
+    data: str = "scenes",
+    root: str | None = None,
+    tasks: list[str] | None = None,
+    methods: list[str] | None = None,
+    seeds: list[int] | None = None,
+    device: str = "auto",
+) -> tuple[Experiment, list[Run]]:
+    """The experiment and the runs that a command or a notebook asks for by name."""
+    experiment = Experiment(load_profile(profile), data, root, device)
+    return experiment, experiment.runs(tasks, methods, seeds)

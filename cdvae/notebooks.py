@@ -13,11 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from cdvae import results
-from cdvae.config import load_profile
-from cdvae.experiments import Experiment, Run
-from cdvae.files import InputError, atomic, code_hash, key_of, project_root, sha256
-from cdvae.parallel import score_all
-from cdvae.progress import Progress
+from cdvae.experiments import Experiment, Run, open_runs
+from cdvae.files import InputError, atomic, code_hash, key_of, project_root, sha256, write_text
 
 PARAMETERS = {
     "profile": "quick",
@@ -29,7 +26,10 @@ PARAMETERS = {
     "device": "auto",
 }
 KERNEL = "python3"
-SHOWN_BY = ("plots.py", "results.py", "notebooks.py")  # code whose change redraws a notebook
+SHOWN_BY = (  # code whose change redraws a notebook
+    *("plots.py", "pictures.py", "results.py", "notebooks.py", "paper.py"),
+    "data/statistics.py",
+)
 NOT_PARAMETERS = {"In", "Out", "exit", "quit", "get_ipython", "open", "notebooks"}
 
 
@@ -75,17 +75,9 @@ def parameters_in(namespace: dict) -> dict:
     return checked({name: namespace[name] for name in names})
 
 
-def open_experiment(parameters: dict) -> Experiment:
-    profile = load_profile(parameters["profile"])
-    return Experiment(profile, parameters["data"], parameters["root"], parameters["device"])
-
-
 def open_data(namespace: dict) -> Study:
     """Check the parameters in a notebook's globals; trains nothing."""
-    parameters = parameters_in(namespace)
-    experiment = open_experiment(parameters)
-    runs = experiment.runs(parameters["tasks"], parameters["methods"], parameters["seeds"])
-    return Study(experiment, runs, pd.DataFrame())
+    return Study(*open_runs(**parameters_in(namespace)), pd.DataFrame())
 
 
 def open_study(namespace: dict) -> Study:
@@ -94,20 +86,7 @@ def open_study(namespace: dict) -> Study:
     Finished runs are read from the cache at once.
     """
     study = open_data(namespace)
-    return replace(study, scores=finish(study.experiment, study.runs, quiet=True))
-
-
-def finish(experiment: Experiment, runs: list[Run], quiet: bool = False) -> pd.DataFrame:
-    """Train and score what is missing, and write the result files; returns these runs' scores."""
-    progress = Progress(sum(experiment.steps(run) for run in runs), quiet)
-    try:
-        score_all(experiment, runs, progress)
-    finally:
-        progress.close()
-    scores = results.collect(experiment, runs)
-    asked = {str(run) for run in runs}
-    name = scores.task + "/" + scores.method + "/" + scores.seed.astype(str)
-    return scores[name.isin(asked)].reset_index(drop=True)
+    return replace(study, scores=results.finish(study.experiment, study.runs, quiet=True))
 
 
 def numbered() -> list[Path]:
@@ -115,19 +94,23 @@ def numbered() -> list[Path]:
     return sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
+def is_injected(cell: dict) -> bool:
+    """Whether papermill put the cell there, to set parameters."""
+    return "injected-parameters" in cell["metadata"].get("tags", [])
+
+
 def code_digest(notebook: dict) -> str:
     """Hash of the code cells as they are written; papermill's injected cell does not count."""
-    cells = [
-        "".join(cell["source"])
-        for cell in notebook["cells"]
-        if cell["cell_type"] == "code"
-        and "injected-parameters" not in cell["metadata"].get("tags", [])
-    ]
-    return hashlib.sha256("\0".join(cells).encode()).hexdigest()
+    written = [c for c in notebook["cells"] if c["cell_type"] == "code" and not is_injected(c)]
+    return hashlib.sha256("\0".join("".join(c["source"]) for c in written).encode()).hexdigest()
 
 
 def read(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write(notebook: dict, path: Path) -> None:
+    write_text(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
 
 
 def inputs(profile: str, data: str) -> dict[str, str]:
@@ -187,8 +170,7 @@ def run(path: Path, output: Path, parameters: dict) -> None:
         executed = read(temporary)
         if problems := unfinished(executed):
             raise RuntimeError(f"{path.name}: {problems[0]}")
-        executed = stripped(executed) | {"metadata": plain_metadata(stamp(path, parameters))}
-        temporary.write_text(json.dumps(executed, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        write(stripped(executed) | {"metadata": plain_metadata(stamp(path, parameters))}, temporary)
 
 
 def stripped(notebook: dict) -> dict:
@@ -207,21 +189,13 @@ def plain_metadata(stamped: dict) -> dict:
 
 
 def refresh() -> None:
-    """Execute the committed notebooks in place, with their own parameters (the defaults)."""
+    """Execute the committed notebooks in place, with the parameters that stand in them."""
     for path in numbered():
         print(f"running {path.name}", flush=True)
-        plain = read(path)
-        run(path, path, dict(PARAMETERS))
+        run(path, path, PARAMETERS)
         executed = read(path)
-        executed["cells"] = [
-            cell
-            for cell in executed["cells"]
-            if "injected-parameters" not in cell["metadata"].get("tags", [])
-        ]
-        assert len(executed["cells"]) == len(plain["cells"])
-        executed = stripped(executed)
-        with atomic(path) as temporary:
-            temporary.write_text(json.dumps(executed, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        executed["cells"] = [cell for cell in executed["cells"] if not is_injected(cell)]
+        write(stripped(executed), path)
 
 
 if __name__ == "__main__":

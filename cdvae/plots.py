@@ -49,6 +49,19 @@ def finished(figure: Figure) -> Figure:
     return figure
 
 
+def panels(rows: int, columns: int, width: float, height: float):
+    """A figure with a grid of panels, each `width` inches wide, `height` inches in all."""
+    size = (width * columns, height)
+    return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+
+
+def legend_below(figure: Figure, *axes) -> None:
+    """One legend for all panels, of the entries of the given ones."""
+    entries = [axis.get_legend_handles_labels() for axis in axes]
+    handles, labels = (sum(each, []) for each in zip(*entries, strict=True))
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+
+
 def watermark(figure: Figure, profile: str) -> None:
     """Say across a figure that a smoke run is no result."""
     if profile == "smoke":
@@ -64,17 +77,14 @@ def figure4(scores: pd.DataFrame) -> Figure:
     each = summary(scores)
     tasks = [task for task in LAYERS if task in set(each.task)]
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            2, len(tasks), figsize=(2.6 * len(tasks), 4.6), squeeze=False, layout="constrained"
-        )
+        figure, axes = panels(2, len(tasks), 2.6, 4.6)
         for column, task in enumerate(tasks):
             ours = points(each[each.task == task])
             paper = {m: (row[5], 0.0, row[4], 0.0) for m, row in TABLES[task].items() if m in ours}
             unit = "px²" if task == "motion" else ""
             scatter(axes[0, column], ours, f"{task}, ours", f"× 10⁻² {unit}".strip())
             scatter(axes[1, column], paper, f"{task}, paper", "× 10⁻²")
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        legend_below(figure, axes[0, 0])
         watermark(figure, scores.profile.iloc[0])
     return finished(figure)
 
@@ -100,9 +110,10 @@ def scatter(axis, values: dict, title: str, unit: str) -> None:
         axis.plot(x, y, color=colour, marker=marker, ms=6, ls="", label=NAMES[method])
         if dx or dy:
             axis.errorbar(x, y, dy, dx, color=colour, capsize=2)
-    axis.margins(x=0.12, y=0.12)
+    axis.margins(x=0.12)
     axis.set(title=title, xlabel=f"variance ({unit})", ylabel=f"best error of 100 ({unit})")
-    axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
+    most = max(y + dy for _, _, y, dy in values.values())
+    axis.set_ylim(-0.08 * most, 1.1 * most)  # a marker at 0 or at the top is seen whole
 
 
 def training_curves(histories: dict[str, dict[str, list[dict]]]) -> Figure:
@@ -111,22 +122,13 @@ def training_curves(histories: dict[str, dict[str, list[dict]]]) -> Figure:
     CVAE has a row of its own: its loss is on another scale.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            2,
-            len(histories),
-            figsize=(3.0 * len(histories), 4.2),
-            squeeze=False,
-            layout="constrained",
-        )
+        figure, axes = panels(2, len(histories), 3.0, 4.2)
         for column, (task, methods) in enumerate(histories.items()):
             joint = {name: rows for name, rows in methods.items() if name != "cvae"}
+            alone = {name: rows for name, rows in methods.items() if name == "cvae"}
             curves(axes[0, column], joint, f"{task}: joint models")
-            curves(
-                axes[1, column], {k: v for k, v in methods.items() if k == "cvae"}, f"{task}: CVAE"
-            )
-        entries = [axis.get_legend_handles_labels() for axis in axes[:, 0]]
-        handles, labels = (sum(each, []) for each in zip(*entries, strict=True))
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+            curves(axes[1, column], alone, f"{task}: CVAE")
+        legend_below(figure, *axes[:, 0])
     return finished(figure)
 
 
@@ -147,13 +149,7 @@ def curves(axis, methods: dict[str, list[dict]], title: str) -> None:
 def information(histories: dict[str, dict[str, list[dict]]]) -> Figure:
     """Where the information sits: KL of each layer of the x_g model at its best epoch, in nats."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            1,
-            len(histories),
-            figsize=(3.0 * len(histories), 2.2),
-            squeeze=False,
-            layout="constrained",
-        )
+        figure, axes = panels(1, len(histories), 3.0, 2.2)
         shades = ("#0072B2", "#56B4E9", "#CCE5F6")
         for axis, (task, methods) in zip(axes[0], histories.items(), strict=True):
             names = [method for method in methods if method != "cvae"]
@@ -172,8 +168,7 @@ def information(histories: dict[str, dict[str, list[dict]]]) -> Figure:
                 left += width
             axis.set(title=task, xlabel="KL(q ‖ p) of $z_g$ (nats per example)")
             axis.invert_yaxis()
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        legend_below(figure, axes[0, 0])
     return finished(figure)
 
 
@@ -191,22 +186,14 @@ def best_error_curves(scores: pd.DataFrame) -> Figure:
     each = summary(scores)
     tasks = [task for task in LAYERS if task in set(each.task)]
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            1, len(tasks), figsize=(2.8 * len(tasks), 2.6), squeeze=False, layout="constrained"
-        )
+        figure, axes = panels(1, len(tasks), 2.8, 2.6)
         for axis, task in zip(axes[0], tasks, strict=True):
             mine = each[(each.task == task) & (each.metric == "best_error")]
             for method in [name for name in NAMES if name in set(mine.method)]:
                 rows = mine[mine.method == method]
                 colour, marker = LOOKS[method]
-                axis.plot(
-                    rows.n_samples,
-                    100 * rows["mean"],
-                    color=colour,
-                    marker=marker,
-                    ms=4,
-                    label=NAMES[method],
-                )
+                look = {"color": colour, "marker": marker, "ms": 4, "label": NAMES[method]}
+                axis.plot(rows.n_samples, 100 * rows["mean"], **look)
             unit = " px²" if task == "motion" else ""
             axis.set(
                 title=task, xlabel="samples", ylabel=f"best error (× 10⁻²{unit})", xscale="log"
@@ -214,7 +201,6 @@ def best_error_curves(scores: pd.DataFrame) -> Figure:
             axis.set_xticks(COUNTS, COUNTS)
             axis.minorticks_off()
             axis.set_ylim(bottom=0)
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        legend_below(figure, axes[0, 0])
         watermark(figure, scores.profile.iloc[0])
     return finished(figure)

@@ -35,6 +35,11 @@ def processor() -> str:
     )
 
 
+def device_name(device: torch.device) -> str:
+    """The name of the GPU or of the processor that computes."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+
+
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that shape a result."""
     found = {"python": platform.python_version(), "system": sys.platform}
@@ -51,7 +56,7 @@ def circumstances(device: torch.device) -> dict:
     changed = git("status", "--porcelain", "--untracked-files=no", "--", "cdvae", "pyproject.toml")
     return {
         "versions": versions(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        "device": device_name(device),
         "threads": torch.get_num_threads(),
         "git_commit": git("rev-parse", "HEAD"),
         "git_dirty": None if changed is None else bool(changed),

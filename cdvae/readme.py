@@ -9,8 +9,8 @@ from cdvae.results import NAMES, cell, results_folder, summary
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 SHOWN = (
     ("quick", "scenes", "the built-in world"),
-    ("quick", "coco", "5,000 + 1,000 MS-COCO photos"),
-    ("quick", "ucf101", "156 clips in UCF101's layout"),
+    ("quick", "coco", "MS-COCO photos"),
+    ("quick", "ucf101", "clips in UCF101's layout"),
 )
 SCORES = (("best_error", "best error of 100"), ("variance", "variance"))
 

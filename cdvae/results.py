@@ -11,12 +11,22 @@ from cdvae.experiments import Experiment, Run
 from cdvae.files import atomic, output_root, write_json
 from cdvae.metrics import COUNTS
 from cdvae.paper import LAYERS, METHOD_NAMES, TABLE_1, TABLE_NUMBERS, TABLES
+from cdvae.parallel import score_all
+from cdvae.progress import Progress
 
 COLUMNS = [
     *("profile", "data", "task", "method", "seed", "metric"),
     *("n_samples", "value", "unit", "n_train", "n_test"),
 ]
 NAMES = METHOD_NAMES | {"truth": "(truth)"}  # how methods are shown, in the order of the rows
+
+
+TITLES = {
+    1: "Table 1. Bound on −log p(x_c, x_g) as the models report it, nats [paper]",
+    2: "Table 2. Relighting: best error to ground truth by samples, variance; × 10⁻² [paper]",
+    3: "Table 3. Resaturation: best error to ground truth by samples, variance; × 10⁻² [paper]",
+    4: "Table 4. Motion: best error to ground truth by samples, variance; × 10⁻² px² [paper]",
+}
 
 
 def results_folder(profile: str, data: str) -> Path:
@@ -30,6 +40,19 @@ def figures_folder(profile: str, data: str) -> Path:
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def finish(experiment: Experiment, runs: list[Run], quiet: bool = False) -> pd.DataFrame:
+    """Train and score what is missing, and write the result files; returns these runs' scores."""
+    progress = Progress(sum(experiment.steps(run) for run in runs), quiet)
+    try:
+        score_all(experiment, runs, progress)
+    finally:
+        progress.close()
+    scores = collect(experiment, runs)
+    asked = {str(run) for run in runs}
+    name = scores.task + "/" + scores.method + "/" + scores.seed.astype(str)
+    return scores[name.isin(asked)].reset_index(drop=True)
 
 
 def collect(experiment: Experiment, runs: list[Run]) -> pd.DataFrame:
@@ -137,14 +160,6 @@ def printed(profile: str, data: str) -> str:
             table = pd.read_csv(path)
             texts.append(TITLES[number] + "\n" + readable(table, number).to_string(index=False))
     return "\n\n".join(texts)
-
-
-TITLES = {
-    1: "Table 1. Bound on −log p(x_c, x_g) as the models report it, nats [paper]",
-    2: "Table 2. Relighting: best error to ground truth by samples, variance; × 10⁻² [paper]",
-    3: "Table 3. Resaturation: best error to ground truth by samples, variance; × 10⁻² [paper]",
-    4: "Table 4. Motion: best error to ground truth by samples, variance; × 10⁻² px² [paper]",
-}
 
 
 def readable(table: pd.DataFrame, number: int) -> pd.DataFrame:
