@@ -127,7 +127,7 @@ def reproduce(options: argparse.Namespace) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    from cdvae.experiments import LEARNED
+    from cdvae.methods import LEARNED
     from cdvae.progress import Progress
 
     experiment, run = open_one(options)

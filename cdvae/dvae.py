@@ -70,8 +70,7 @@ class DVAE(nn.Module):
         self.latents, self.noise_floor = tuple(latents), noise_floor
         self.standard = Standard(channels)
         self.encoder = Encoder(channels, stem, hidden)
-        n_up = [hidden] * len(latents)
-        self.up = nn.ModuleList(two_layers(n, hidden) for n in n_up)
+        self.up = nn.ModuleList(two_layers(hidden, hidden) for _ in latents)
         self.q_head = nn.ModuleList(GaussianHead(hidden, n) for n in latents)
         self.down = nn.ModuleList(two_layers(n, hidden) for n in latents[1:])
         self.p_head = nn.ModuleList(GaussianHead(hidden, n) for n in latents[:-1])

@@ -23,7 +23,15 @@ from cdvae.data import sources
 from cdvae.data.fields import Fields, task_named
 from cdvae.data.sources import Plan, Source
 from cdvae.files import InputError, atomic, cache_root, code_hash, key_of, sha256, write_json
-from cdvae.methods import ALL_METHODS, build_model, fit_nearest, latents_of, settings_of
+from cdvae.methods import (
+    ALL_METHODS,
+    JOINT,
+    LEARNED,
+    build_model,
+    fit_nearest,
+    latents_of,
+    settings_of,
+)
 from cdvae.metrics import COUNTS, score_samples
 from cdvae.progress import Progress
 from cdvae.provenance import circumstances, peak_memory_mb
@@ -32,8 +40,6 @@ from cdvae.training import Examples, fit, mean_loss
 MODEL_ROOMS = ("gaussian", "networks", "dvae", "ties", "model", "baselines", "methods", "training")
 GUIDANCE_ROOMS = ("guidance",)
 SCORE_ROOMS = ("metrics",)
-JOINT = ("shallow", "gauss", "mdn4", "mdn12")  # methods that bound log p(x_c, x_g)
-LEARNED = ("cvae", *JOINT)  # methods with weights
 
 Draw = Callable[[slice, int], Tensor]  # (test examples, n) -> samples (batch, n, C_g, 32, 32)
 

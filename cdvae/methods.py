@@ -15,8 +15,9 @@ from cdvae.ties import GaussianTie, MDNTie
 from cdvae.training import Examples
 
 COMPONENTS = {"mdn4": 4, "mdn12": 12}
-PAPER_METHODS = ("nn", "cvae", "shallow", "gauss", "mdn4", "mdn12")
-ALL_METHODS = (*PAPER_METHODS, "truth")  # truth: samples of the exact conditional, where known
+JOINT = ("shallow", "gauss", "mdn4", "mdn12")  # bound log p(x_c, x_g)
+LEARNED = ("cvae", *JOINT)  # have weights
+ALL_METHODS = ("nn", *LEARNED, "truth")  # truth: samples of the exact conditional, where known
 
 
 def latents_of(method: str, profile: Profile) -> tuple[int, ...]:

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from cdvae.data.chunks import cores, gather
+from cdvae.data.clips import CHUNK
 from cdvae.data.intrinsic import decompose
 from cdvae.data.photos import decode
-from cdvae.data.video import clip_pairs
+from cdvae.data.video import PAIRS, clip_pairs
 from cdvae.provenance import processor
 
-PHOTOS, INTRINSIC, CLIPS = 3000, 48, 8
+PHOTOS, INTRINSIC, CLIPS = 3000, 48, 4 * CHUNK
 SECONDS, RATE = 5, 25  # of a clip
 
 
@@ -43,7 +44,7 @@ def smooth_noise(rng: np.random.Generator, height: int, width: int) -> np.ndarra
 
 
 def photo_rate(root: Path) -> float:
-    """JPEGs of 256 × 256 decoded to 32 × 32 a second, once the workers have started."""
+    """JPEGs of 256 × 256 decoded to 32 × 32 a second."""
     import cv2
 
     rng = np.random.default_rng(0)
@@ -52,17 +53,14 @@ def photo_rate(root: Path) -> float:
     for name in names:
         (root / name).write_bytes(picture)
     work = partial(decode, folder=root)
-    return rate_beyond_start(work, names, root / "photos", PHOTOS // 10)
+    return steady_rate(work, names, root / "photos", chunk=PHOTOS // 6)
 
 
-def rate_beyond_start(work, names: list[str], folder: Path, few: int) -> float:
-    """Items a second in steady state: starting the workers counts in neither of two runs."""
-    seconds = []
-    for number, part in enumerate((names[:few], names)):
-        start = time.perf_counter()
-        gather(work, part, folder / str(number), workers=cores())
-        seconds.append(time.perf_counter() - start)
-    return (len(names) - few) / (seconds[1] - seconds[0])
+def steady_rate(work, names: list[str], folder: Path, chunk: int) -> float:
+    """Items a second from the end of the first chunk to that of the last: no worker starts then."""
+    files = gather(work, names, folder, chunk=chunk, workers=cores()).files
+    seconds = files[-1].stat().st_mtime - files[0].stat().st_mtime
+    return (len(names) - chunk) / seconds
 
 
 def intrinsic_rate() -> float:
@@ -89,5 +87,5 @@ def pair_rate(root: Path) -> float:
         for shift in range(SECONDS * RATE):
             writer.write(np.ascontiguousarray(wide[:, shift : shift + 320]))
         writer.release()
-    work = partial(clip_pairs, root, 8, "dis")
-    return 8 * rate_beyond_start(work, names, root / "clips", CLIPS // 4)
+    work = partial(clip_pairs, root, PAIRS, "dis")
+    return PAIRS * steady_rate(work, names, root / "clips", chunk=CHUNK)

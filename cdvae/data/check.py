@@ -29,17 +29,17 @@ def check(root: Path, workers: int | None = None) -> list[Report]:
     if (root / clips.LISTS).is_dir() or (root / clips.VIDEOS).is_dir():
         return check_ucf101(root, workers)
     parts = [f"{part}{year}" for year in photos.YEARS for part in ("train", "val")]
-    parts = [part for part in parts if (root / part).is_dir() or annotations_of(root, part)]
+    parts = [part for part in parts if (root / part).is_dir() or coco.annotation_file(root / part)]
     return [check_coco(root, part, workers) for part in parts] or check_folder(root, workers)
 
 
 def check_coco(root: Path, part: str, workers: int | None = None) -> Report:
     """One part of COCO's layout: every photo decoded, and held against its annotations."""
-    names = _files(root / part, photos.ENDINGS)
+    names = photos.under(root / part)
     sizes, wrong = _read(partial(measure_photo, root / part), names, "photos", workers)
     counts, notes = {}, []
     listed: Mapping[str, tuple[int, int]] = {}
-    annotations = annotations_of(root, part)
+    annotations = coco.annotation_file(root / part)
     if annotations is None:
         notes.append("no annotations: guidance would use pixel features alone")
     else:
@@ -58,7 +58,7 @@ def check_coco(root: Path, part: str, workers: int | None = None) -> Report:
 def check_ucf101(root: Path, workers: int | None = None) -> list[Report]:
     """UCF101's layout: every listed clip read through, and the clips that no list names."""
     folder = root / clips.VIDEOS
-    there = clips.videos_under(folder)
+    there = clips.under(folder)
     _, failed = _read(partial(count_pairs, folder), there, "clips", workers)
     try:
         classes = clips.read_classes(root)
@@ -83,8 +83,8 @@ def check_ucf101(root: Path, workers: int | None = None) -> list[Report]:
 def check_folder(root: Path, workers: int | None = None) -> list[Report]:
     """Any folder: every photo decoded and every clip read through."""
     kinds = {
-        "photos": (_files(root, photos.ENDINGS), measure_photo),
-        "clips": (clips.videos_under(root), count_pairs),
+        "photos": (photos.under(root), measure_photo),
+        "clips": (clips.under(root), count_pairs),
     }
     reports = [
         _account(root.name, unit, names, _read(partial(work, root), names, unit, workers)[1])
@@ -110,11 +110,6 @@ def count_pairs(folder: Path, name: str) -> dict[str, np.ndarray]:
     return {"found": np.array([[len(pick_pairs(frame_times(folder / name)))]])}
 
 
-def annotations_of(root: Path, part: str) -> Path | None:
-    """The annotations of a part of COCO's layout, if they are there."""
-    return coco.annotation_file(root / part)
-
-
 def annotated_sizes(path: Path) -> dict[str, tuple[int, int]]:
     """(width, height) of each photo that an annotation file lists; InputError if it is not one."""
     images = coco.open_annotations(path).imgs.values()
@@ -129,11 +124,6 @@ def _read(
         read = gather(work, names, Path(folder), describe=unit, chunk=128, workers=workers)
         found = map(tuple, read.load("found").tolist())
         return dict(zip(read.rows, found, strict=True)), dict(read.failed)
-
-
-def _files(folder: Path, endings: set[str]) -> list[str]:
-    paths = (path for path in folder.rglob("*") if path.suffix.lower() in endings)
-    return sorted(path.relative_to(folder).as_posix() for path in paths if path.is_file())
 
 
 def _account(source, unit, names, wrong, notes=()) -> Report:

@@ -217,7 +217,8 @@ def end_with_parent() -> None:
 
 
 def _progress(total: int, describe: str):
-    """A bar on a terminal; silent elsewhere, where the report tells."""
+    """A bar on a terminal; elsewhere a line every half minute, so that a log stays short."""
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=describe, unit="", disable=not sys.stderr.isatty())
+    seconds = {} if sys.stderr.isatty() else {"delay": 30, "mininterval": 30}
+    return tqdm(total=total, desc=describe, unit="", **seconds)

@@ -87,7 +87,7 @@ def lengths(x_g: Tensor) -> Tensor:
     return torch.linalg.vector_norm(x_g, dim=1)
 
 
-def videos_under(folder: Path) -> list[str]:
+def under(folder: Path) -> list[str]:
     """The clips in a folder, at any depth, as sorted relative names; hidden files do not count."""
     paths = (path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
     return sorted(
@@ -139,7 +139,7 @@ def _listed(root: Path, split: str):
     if not root.is_dir():
         raise InputError(f"there is no folder {root}: give the folder that holds the clips")
     if not (root / LISTS).is_dir():
-        names = videos_under(root)
+        names = under(root)
         if not names:
             raise InputError(f"no clip in {root}: give a folder with {', '.join(sorted(SUFFIXES))}")
         return root, split_names(names, split), [], {}

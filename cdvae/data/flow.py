@@ -14,6 +14,7 @@ METHODS = {  # OpenCV's preset of patches and steps, and the finest scale of its
     "dis": ("FAST", 0),  # down to single pixels: the finest scale matters more than the preset
     "dis-medium": ("MEDIUM", 1),  # down to 2 × 2 pixels: a third of the time, twice the error
 }
+REFINEMENTS = 3  # variational steps a scale: 5 take a quarter longer, for 5 % less error
 SMALLEST = 32  # DIS needs some room for its patches and pyramid
 PAN_GAIN = 0.9  # a pan is believed if it leaves less than this part of the frames' difference
 
@@ -37,6 +38,7 @@ def flow(first: np.ndarray, second: np.ndarray, method: str = "dis") -> np.ndarr
     preset, finest = METHODS[method]
     dis = cv2.DISOpticalFlow_create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{preset}"))
     dis.setFinestScale(finest)
+    dis.setVariationalRefinementIterations(REFINEMENTS)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second)]
     return dis.calc(*grey, start_of(*grey))
 

@@ -12,27 +12,23 @@ MOST_PIXELS = 150_000_000  # a larger picture is refused before it is decoded
 YEARS = ("2014", "2017")  # of COCO; the paper's is the first
 
 
+def under(folder: Path) -> list[str]:
+    """The photos in a folder, at any depth, as sorted relative names."""
+    paths = (path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    return sorted(path.relative_to(folder).as_posix() for path in paths if path.is_file())
+
+
 def list_photos(folder: Path) -> list[str]:
-    """Paths of the photos below a folder, relative to it, sorted; raises InputError for none."""
-    if not folder.is_dir():
-        raise InputError(f"no folder {folder}: give --root a folder that exists")
-    names = (path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
-    found = sorted(path.relative_to(folder).as_posix() for path in names if path.is_file())
+    """The photos in a folder (`under`); raises InputError for none."""
+    found = under(folder)
     if not found:
         raise InputError(f"no photos in {folder}: files like {', '.join(sorted(ENDINGS))} are read")
     return found
 
 
-def any_in(folder: Path) -> bool:
-    """Whether there is a photo at any depth."""
-    return any(path.suffix.lower() in ENDINGS for path in folder.rglob("*"))
-
-
 def coco_folder(root: Path, split: str) -> Path:
     """The folder of a COCO split, train2014 / val2014 as in Sec. 6.1, else those of 2017."""
     part = "val" if split == "test" else "train"
-    if not root.is_dir():
-        raise InputError(f"no folder {root}: give --root the folder that holds train2014/")
     for year in YEARS:
         if (root / f"{part}{year}").is_dir():
             return root / f"{part}{year}"

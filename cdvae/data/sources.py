@@ -56,7 +56,7 @@ class Source:
         """The tasks that this source can serve."""
         if self.name != "folder":
             return TASKS_OF[self.name]
-        has_photos, has_clips = photos.any_in(self.root), bool(clips.videos_under(self.root))
+        has_photos, has_clips = (bool(each.under(self.root)) for each in (photos, clips))
         return PHOTO_TASKS * has_photos + ("motion",) * has_clips
 
     def check(self, task: Task) -> None:
@@ -98,7 +98,7 @@ def plan(source: Source, task: Task) -> Plan:
         kind, parts = "photos", photo_parts(source)
         stamp = photo_stamps(parts)
     sizes = [source.size(split) for split in splits.SPLITS]
-    rooms = (f"data/{room}.py" for room in ROOMS[kind])
+    rooms = (f"data/{room}.py" for room in ("sources", *ROOMS[kind]))
     key = key_of(source.name, task.name, sizes, source.seed, stamp, code_hash(*rooms))
     return Plan(source, task, kind, key, parts)
 
@@ -202,7 +202,7 @@ def photo_stamps(parts: dict[str, tuple[Path, list[str]]]) -> list[tuple[str, st
 
 def clip_stamps(root: Path) -> list[tuple[str, int]]:
     """Name and size of every clip and list below a folder; raises InputError for none."""
-    names = clips.videos_under(root)
+    names = clips.under(root)
     if not names:
         raise InputError(f"no clips in {root}: files like {', '.join(sorted(clips.SUFFIXES))}")
     lists = sorted((root / clips.LISTS).glob("*.txt"))
