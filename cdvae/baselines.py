@@ -1,4 +1,4 @@
-"""The baselines of Sec. 6.2: nearest neighbour and the conditional VAE."""
+"""The baselines of Sec. 6.2, nearest neighbour and the conditional VAE, and two controls."""
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,41 @@ class NearestNeighbour:
         if n > len(self.keys):
             raise ValueError(f"{n} neighbours asked of {len(self.keys)} training examples")
         return self.x_g[self.nearest(x_c, n)]
+
+
+class Marginal:
+    """A control that ignores the input: any training field may be the answer."""
+
+    def __init__(self, x_g: Tensor):
+        self.x_g = x_g
+
+    def sample(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n training fields for each x_c, drawn with replacement: (batch, n, C_g, 32, 32)."""
+        index = torch.randint(len(self.x_g), (len(x_c), n), generator=generator, device=x_c.device)
+        return self.x_g[index]
+
+
+class MeanPlusNoise:
+    """A control with one answer: the mean of the n_mean nearest fields, and noise around it.
+
+    The noise is Gaussian with the covariance of the errors that this mean makes on validation
+    examples (x_c, x_g), whatever the input.
+    """
+
+    def __init__(self, nearest: NearestNeighbour, n_mean: int, x_c: Tensor, x_g: Tensor):
+        self.nearest, self.n_mean = nearest, n_mean
+        self.errors = x_g - torch.cat([self.mean(part) for part in x_c.split(25)])
+
+    def mean(self, x_c: Tensor) -> Tensor:
+        """The mean field for each x_c: (batch, C_g, 32, 32)."""
+        return self.nearest.sample(x_c, self.n_mean).mean(1)
+
+    def sample(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n draws for each x_c: (batch, n, C_g, 32, 32)."""
+        k = len(self.errors)  # errors mixed by N(0, 1/k) weights have just their covariance
+        weights = torch.randn(len(x_c), n, k, generator=generator, device=x_c.device)
+        noise = torch.tensordot(weights / k**0.5, self.errors, dims=1)
+        return self.mean(x_c)[:, None] + noise
 
 
 def conv_tower(channels_in: int, width: int) -> nn.Sequential:

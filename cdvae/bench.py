@@ -81,7 +81,8 @@ def training_report(profile: Profile, device: torch.device, n: int = 2048) -> st
         data.x_c.to(device), data.x_g.to(device), *torch.zeros(2, n, n_code, device=device)
     )
     few = Examples(*(x[:64] for x in (examples.x_c, examples.x_g, examples.p_c, examples.p_g)))
-    settings = replace(profile.training, epochs=1)
+    steps = n // profile.training.batch_size
+    settings = replace(profile.training, steps=steps, checks=1)
     on_cpu = Examples(data.x_c, data.x_g, *torch.zeros(2, n, n_code))
     ours, plain = [], []
     for _ in range(ROUNDS):

@@ -22,8 +22,10 @@ class Network:
 class Tie:
     sigma: float
     share: float
+    exact: bool
     mdn_hidden: int
     mdn_sigma_min: float
+    mdn_normalised: bool
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ class Nearest:
 
 
 @dataclass(frozen=True)
+class Likelihood:
+    n_test: int
+    n_samples: int
+
+
+@dataclass(frozen=True)
 class Profile:
     """All settings; profiles.toml says what each one means."""
 
@@ -59,6 +67,7 @@ class Profile:
     guidance: Guidance
     cvae: Cvae
     nearest: Nearest
+    likelihood: Likelihood
     training: Training
 
 

@@ -92,9 +92,17 @@ class DVAE(nn.Module):
         """P(z_i | z_{i+1}), Eq. 12–13 and 19; `layer` counts from 0 at the bottom."""
         return self.p_head[layer](self.down[layer](above))
 
-    def q_z_given_x(self, x: Tensor, generator: torch.Generator | None = None) -> Ladder:
-        """Upward pass, then the stochastic downward pass with merged precisions (Eq. 24–27)."""
-        estimates = self.upward(x)
+    def q_z_given_x(
+        self, x: Tensor, generator: torch.Generator | None = None, n: int = 1
+    ) -> Ladder:
+        """Upward pass, then the stochastic downward pass with merged precisions (Eq. 24–27).
+
+        n: draws for each example, one after the other in (batch · n) rows.
+        """
+        estimates = [
+            (mu.repeat_interleave(n, 0), log_var.repeat_interleave(n, 0))
+            for mu, log_var in self.upward(x)
+        ]
         top = estimates[-1]
         z, q = [gaussian.sample(*top, generator)], [top]
         p = [(torch.zeros_like(top[0]), torch.zeros_like(top[1]))]

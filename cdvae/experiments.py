@@ -28,18 +28,19 @@ from cdvae.methods import (
     JOINT,
     LEARNED,
     build_model,
-    fit_nearest,
+    fit_unlearned,
     latents_of,
     settings_of,
 )
 from cdvae.metrics import COUNTS, score_samples
 from cdvae.progress import Progress
 from cdvae.provenance import circumstances, peak_memory_mb
+from cdvae.scoring import likelihood_rows, mode_rows, sample_rows
 from cdvae.training import Examples, fit, mean_loss
 
 MODEL_ROOMS = ("gaussian", "networks", "dvae", "ties", "model", "baselines", "methods", "training")
 GUIDANCE_ROOMS = ("guidance",)
-SCORE_ROOMS = ("metrics",)
+SCORE_ROOMS = ("metrics", "modes", "likelihood", "scoring")
 
 Draw = Callable[[slice, int], Tensor]  # (test examples, n) -> samples (batch, n, C_g, 32, 32)
 
@@ -147,7 +148,8 @@ class Experiment:
 
     def score_key(self, run: Run) -> str:
         """The key of all that shapes a run's scores."""
-        return key_of(self.model_key(run), COUNTS, room_hash(SCORE_ROOMS))
+        settings = asdict(self.profile.likelihood) if run.method in LEARNED else {}
+        return key_of(self.model_key(run), COUNTS, settings, room_hash(SCORE_ROOMS))
 
     def checkpoint(self, run: Run) -> Path:
         return cache_root() / "models" / f"{self.model_key(run)}.safetensors"
@@ -156,11 +158,11 @@ class Experiment:
         return cache_root() / "scores" / f"{self.score_key(run)}.json"
 
     def steps(self, run: Run) -> int:
-        """How many steps of progress are left of a run: its epochs, and one for the scores."""
+        """How many steps of progress are left of a run: its checks, and one for the scores."""
         if self.score_file(run).exists():
             return 0
         trains = run.method in LEARNED and not self.checkpoint(run).exists()
-        return 1 + trains * self.profile.training.epochs
+        return 1 + trains * self.profile.training.checks
 
     def examples(self, task: str, split: str, n_code: int = 0) -> Examples:
         """A split on the device, with embedding targets for a code of that size (train only)."""
@@ -203,7 +205,7 @@ class Experiment:
             return json.loads(file.metadata()[name])
 
     def history(self, run: Run) -> list[dict[str, float]]:
-        """The rows that training left, one an epoch (`training.fit`)."""
+        """The rows that training left, one a check (`training.fit`)."""
         return self.record(run, "history")
 
     def train(self, run: Run, path: Path, progress: Progress) -> None:
@@ -215,11 +217,11 @@ class Experiment:
         model = build_model(run.method, task_named(run.task), self.profile).to(self.device)
         model.standardise(train.x_c, train.x_g)
 
-        def on_epoch(row: dict[str, float]) -> None:
+        def on_check(row: dict[str, float]) -> None:
             speed = f"{row['images_per_second']:,.0f} images/s"
-            progress.step(f"{run} epoch {row['epoch']}: loss {row['valid_loss']:,.1f}, {speed}")
+            progress.step(f"{run} step {row['step']}: loss {row['valid_loss']:,.1f}, {speed}")
 
-        history = fit(model, train, valid, self.profile.training, run.seed, on_epoch)
+        history = fit(model, train, valid, self.profile.training, run.seed, on_check)
         about = {
             "run": asdict(run),
             "settings": settings_of(run.method, self.profile),
@@ -241,15 +243,16 @@ class Experiment:
             rows = torch.arange(len(fields), device=self.device)
             return lambda part, n: truth.sample(rows[part], n, generator), {}
         x_c = fields.x_c.to(self.device)
-        if run.method == "nn":
+        if run.method not in LEARNED:
             train, valid = (self.examples(run.task, split) for split in ("train", "valid"))
             if len(train) < max(COUNTS):
                 raise InputError(
                     f"{run.task}: {len(train)} training examples are too few for {max(COUNTS)} "
-                    "neighbours: give more, or leave out nn with --methods"
+                    f"neighbours: give more, or leave out {run.method} with --methods"
                 )
-            model, sigma = fit_nearest(train, valid, self.profile.nearest.sigmas, max(COUNTS))
-            return lambda part, n: model.sample(x_c[part], n), {"smoothing_px": sigma}
+            sigmas = self.profile.nearest.sigmas
+            model, about = fit_unlearned(run.method, train, valid, sigmas, max(COUNTS))
+            return lambda part, n: model.sample(x_c[part], n, generator), about
         model = self.model(run, progress)
         about = self.record(run, "about")
         about["checkpoint_sha256"] = sha256(self.checkpoint(run))
@@ -273,15 +276,14 @@ class Experiment:
         start = time.perf_counter()
         each = score_samples(draw, test.x_g)
         seconds = time.perf_counter() - start
-        unit = task_named(run.task).unit
-        rows = [
-            (name, n, float(each[name][:, k].mean()), unit_of)
-            for name, unit_of in (("best_error", f"{unit}²"), ("best_error_l1", unit))
-            for k, n in enumerate(COUNTS)
-        ]
-        rows.append(("variance", max(COUNTS), float(each["variance"].mean()), f"{unit}²"))
+        rows = sample_rows(each, task_named(run.task))
+        if self.fields(run.task)["test"].truth is not None:
+            rows += mode_rows(draw, self.fields(run.task)["test"], run.seed)
         if run.is_joint:
             rows.append(("nll_joint", 1, self.joint_bound(run), "nats"))
+        if run.method in LEARNED:
+            settings = self.profile.likelihood
+            rows += likelihood_rows(self.model(run), test.x_c, test.x_g, settings, run.seed)
         kept = self.score_file(run).with_suffix(".safetensors")
         with atomic(kept) as temporary:
             save_file({name: value.contiguous() for name, value in each.items()}, temporary)

@@ -1,6 +1,6 @@
 """Diagonal Gaussians: log-density, KL divergence, product and sampling.
 
-All functions work element by element; the caller sums over event dimensions.
+Functions work element by element, and the caller sums over event dimensions, unless said.
 """
 
 import math
@@ -14,6 +14,11 @@ LOG_2PI = math.log(2 * math.pi)
 def log_density(x: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
     """log N(x | mu, exp(log_var)) in nats, element by element; shapes broadcast."""
     return -0.5 * (LOG_2PI + log_var + (x - mu) ** 2 * torch.exp(-log_var))
+
+
+def log_standard(z: Tensor) -> Tensor:
+    """log N(z | 0, I) in nats for rows z (batch, n): (batch,)."""
+    return -0.5 * (z.square() + LOG_2PI).sum(1)
 
 
 def kl(mu_q: Tensor, log_var_q: Tensor, mu_p: Tensor, log_var_p: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import torch
 from torch import nn
 
-from cdvae.baselines import CVAE, NearestNeighbour
+from cdvae.baselines import CVAE, Marginal, MeanPlusNoise, NearestNeighbour
 from cdvae.config import Profile
 from cdvae.data.fields import Task
 from cdvae.dvae import DVAE
@@ -17,7 +17,8 @@ from cdvae.training import Examples
 COMPONENTS = {"mdn4": 4, "mdn12": 12}
 JOINT = ("shallow", "gauss", "mdn4", "mdn12")  # bound log p(x_c, x_g)
 LEARNED = ("cvae", *JOINT)  # have weights
-ALL_METHODS = ("nn", *LEARNED, "truth")  # truth: samples of the exact conditional, where known
+CONTROLS = ("marginal", "mean_noise")  # what best-of-N rewards without a model
+ALL_METHODS = ("nn", *LEARNED, *CONTROLS, "truth")  # truth: the exact conditional, where known
 
 
 def latents_of(method: str, profile: Profile) -> tuple[int, ...]:
@@ -27,7 +28,8 @@ def latents_of(method: str, profile: Profile) -> tuple[int, ...]:
 
 def settings_of(method: str, profile: Profile) -> dict:
     """The settings that shape a method, and no others."""
-    groups = {"nn": ("nearest",), "truth": (), "cvae": ("cvae", "training")}
+    groups = {"cvae": ("cvae", "training"), "truth": (), "marginal": ()}
+    groups |= {"nn": ("nearest",), "mean_noise": ("nearest",)}
     joint = ("network", "tie", "guidance", "training")
     return {name: asdict(getattr(profile, name)) for name in groups.get(method, joint)}
 
@@ -49,8 +51,8 @@ def build_tie(method: str, n_code: int, profile: Profile) -> nn.Module:
     """The tie of `shallow`, `gauss`, `mdn4` or `mdn12` on the top code."""
     t = profile.tie
     if method in COMPONENTS:
-        return MDNTie(n_code, COMPONENTS[method], t.mdn_hidden, t.mdn_sigma_min)
-    return GaussianTie(n_code, t.sigma, t.share)
+        return MDNTie(n_code, COMPONENTS[method], t.mdn_hidden, t.mdn_sigma_min, t.mdn_normalised)
+    return GaussianTie(n_code, t.sigma, t.share, t.exact)
 
 
 @torch.no_grad()
@@ -69,3 +71,16 @@ def fit_nearest(
         errors[sigma] = float(torch.cat(best).mean())
     sigma = min(errors, key=errors.get)
     return NearestNeighbour(train.x_c, train.x_g, sigma), sigma
+
+
+def fit_unlearned(
+    method: str, train: Examples, valid: Examples, sigmas: tuple[float, ...], n: int
+) -> tuple[NearestNeighbour | Marginal | MeanPlusNoise, dict]:
+    """`nn` or one of the controls, and what is to be known of it."""
+    if method == "marginal":
+        return Marginal(train.x_g), {}
+    nearest, sigma = fit_nearest(train, valid, sigmas, n)
+    about = {"smoothing_px": sigma}
+    if method == "nn":
+        return nearest, about
+    return MeanPlusNoise(nearest, n, valid.x_c, valid.x_g), about

@@ -1,4 +1,8 @@
-"""Scores of Sec. 6.3: best error to ground truth and variance of the samples."""
+"""Scores of samples: those of Sec. 6.3, best error and variance, and proper scores beside them.
+
+Best error of N and variance both gain from more noise, whatever the input; a proper score is least,
+in expectation, for draws from the true conditional alone (Gneiting & Raftery 2007).
+"""
 
 from collections.abc import Callable
 
@@ -25,13 +29,62 @@ def best_of(errors: Tensor, counts: tuple[int, ...]) -> Tensor:
     return best[:, [n - 1 for n in counts]]
 
 
+def at_grid(x: Tensor) -> Tensor:
+    """Values of fields (…, C, 32, 32) at the 16 grid points and all channels: (…, 16 C)."""
+    return x[..., GRID_POINTS, :][..., GRID_POINTS].flatten(-3)
+
+
 def grid_variance(samples: Tensor) -> Tensor:
     """Variance over samples (batch, n, C, 32, 32), mean of 16 grid points and channels: (batch,).
 
     The unbiased variance over the n draws, in unit².
     """
-    points = samples[..., GRID_POINTS, :][..., GRID_POINTS]
-    return points.var(1).flatten(1).mean(1)
+    return at_grid(samples).var(1).mean(1)
+
+
+def energy_score(samples: Tensor, x_g: Tensor) -> Tensor:
+    """E‖X − y‖ − ½ E‖X − X'‖ with Euclidean norms of whole fields, in the unit: (batch,).
+
+    The second mean runs over pairs of different draws, which makes the estimate unbiased.
+    """
+    x, n = samples.flatten(2), samples.shape[1]
+    to_truth = (x - x_g.flatten(1)[:, None]).norm(dim=2).mean(1)
+    apart = torch.cdist(x, x).sum((1, 2)) / (n * (n - 1))
+    return to_truth - 0.5 * apart
+
+
+def grid_scores(samples: Tensor, x_g: Tensor) -> dict[str, Tensor]:
+    """Proper scores of what happens at the grid points, by `scoringrules`: (batch,) each.
+
+    crps: mean over the points of the continuous ranked probability score (unbiased), in the unit.
+    variogram_score: of order ½ over all pairs of points, mean of a pair, in the unit; it sees
+    wrong dependence between points, to which the others are nearly blind.
+    """
+    from scoringrules import crps_ensemble, vs_ensemble
+
+    x, y = at_grid(samples).cpu().numpy(), at_grid(x_g).cpu().numpy()
+    crps = crps_ensemble(y, x, m_axis=1, estimator="fair").mean(1)
+    pairs = y.shape[1] * (y.shape[1] - 1)
+    variogram = vs_ensemble(y, x, m_axis=1, p=0.5) / pairs
+    both = {"crps": crps, "variogram_score": variogram}
+    return {name: torch.from_numpy(values).float() for name, values in both.items()}
+
+
+def ranks(samples: Tensor, x_g: Tensor, generator: torch.Generator) -> Tensor:
+    """Rank of the truth among the n draws at each grid point, from 0 to n: (batch, 16 C) int64.
+
+    Among draws equal to the truth its place is random. A calibrated sampler has uniform ranks.
+    """
+    x, y = at_grid(samples), at_grid(x_g)[:, None]
+    less, equal = (x < y).sum(1), (x == y).sum(1)
+    place = torch.rand(less.shape, generator=generator, device=less.device)
+    return less + (place * (equal + 1)).long()
+
+
+def rank_deviation(rank: Tensor, n: int, bins: int = 10) -> float:
+    """Share of the ranks that would have to move for a flat histogram: 0 to 1 − 1/bins."""
+    share = torch.histc(rank.flatten().float(), bins, 0, n) / rank.numel()
+    return float(0.5 * (share - 1 / bins).abs().sum())
 
 
 @torch.no_grad()
@@ -40,19 +93,25 @@ def score_samples(
     x_g: Tensor,
     counts: tuple[int, ...] = COUNTS,
     batch_size: int = 25,
-    progress: Callable[[int], None] = lambda n: None,
 ) -> dict[str, Tensor]:
     """Scores of each test example, streaming over batches so that memory does not grow with N.
 
     draw(part, n) gives samples (batch, n, C, 32, 32) for the test examples of that slice.
-    Returns best_error (N, counts) in unit², best_error_l1 (N, counts) and variance (N,).
+    Returns best_error (N, counts) in unit², best_error_l1 (N, counts), variance, energy_score,
+    crps and variogram_score (N,), ranks (N, 16 C).
     """
-    parts: dict[str, list[Tensor]] = {"best_error": [], "best_error_l1": [], "variance": []}
+    parts: dict[str, list[Tensor]] = {}
+    generator = torch.Generator(x_g.device).manual_seed(0)
     for start in range(0, len(x_g), batch_size):
         part = slice(start, min(start + batch_size, len(x_g)))
         samples, truth = draw(part, max(counts)), x_g[part]
-        parts["best_error"].append(best_of(squared_errors(samples, truth), counts).cpu())
-        parts["best_error_l1"].append(best_of(absolute_errors(samples, truth), counts).cpu())
-        parts["variance"].append(grid_variance(samples).cpu())
-        progress(part.stop - part.start)
+        scores = {
+            "best_error": best_of(squared_errors(samples, truth), counts),
+            "best_error_l1": best_of(absolute_errors(samples, truth), counts),
+            "variance": grid_variance(samples),
+            "energy_score": energy_score(samples, truth),
+            "ranks": ranks(samples, truth, generator),
+        }
+        for name, values in (scores | grid_scores(samples, truth)).items():
+            parts.setdefault(name, []).append(values.cpu())
     return {name: torch.cat(values) for name, values in parts.items()}

@@ -20,6 +20,8 @@ LOOKS = {
     "gauss": ("#56B4E9", "o"),
     "mdn4": ("#0072B2", "^"),
     "mdn12": ("#009E73", "P"),
+    "marginal": ("#BBBBBB", "x"),
+    "mean_noise": ("#CC79A7", "+"),
     "truth": ("#000000", "*"),
 }
 STYLE = {
@@ -117,7 +119,7 @@ def scatter(axis, values: dict, title: str, unit: str) -> None:
 
 
 def training_curves(histories: dict[str, dict[str, list[dict]]]) -> Figure:
-    """Training (thin) and validation loss (thick) by epoch: {task: {method: history}}.
+    """Training (thin) and validation loss (thick) by step: {task: {method: history}}.
 
     CVAE has a row of its own: its loss is on another scale.
     """
@@ -133,12 +135,12 @@ def training_curves(histories: dict[str, dict[str, list[dict]]]) -> Figure:
 
 
 def curves(axis, methods: dict[str, list[dict]], title: str) -> None:
-    """Loss by epoch in one panel; the axis leaves out the first epoch's fall."""
+    """Loss by step in one panel; the axis leaves out the first check's fall."""
     for method, rows in methods.items():
         table, colour = pd.DataFrame(rows), LOOKS[method][0]
-        axis.plot(table.epoch, table.train_loss, color=colour, lw=0.7)
-        axis.plot(table.epoch, table.valid_loss, color=colour, lw=1.6, label=NAMES[method])
-    axis.set(title=title, xlabel="epoch", ylabel="loss (nats per example)")
+        axis.plot(table.step, table.train_loss, color=colour, lw=0.7)
+        axis.plot(table.step, table.valid_loss, color=colour, lw=1.6, label=NAMES[method])
+    axis.set(title=title, xlabel="step", ylabel="loss (nats per example)")
     axis.xaxis.get_major_locator().set_params(integer=True)
     late = [row["valid_loss"] for rows in methods.values() for row in rows[1:]]
     if late:
@@ -147,7 +149,7 @@ def curves(axis, methods: dict[str, list[dict]], title: str) -> None:
 
 
 def information(histories: dict[str, dict[str, list[dict]]]) -> Figure:
-    """Where the information sits: KL of each layer of the x_g model at its best epoch, in nats."""
+    """Where the information sits: KL of each layer of the x_g model at its best check, in nats."""
     with plt.rc_context(STYLE):
         figure, axes = panels(1, len(histories), 3.0, 2.2)
         shades = ("#0072B2", "#56B4E9", "#CCE5F6")
@@ -177,7 +179,7 @@ def layer_count(row: dict) -> int:
 
 
 def best_row(history: list[dict]) -> dict:
-    """The epoch whose weights were kept."""
+    """The check whose weights were kept."""
     return min(history, key=lambda row: row["valid_loss"])
 
 

@@ -18,7 +18,11 @@ COLUMNS = [
     *("profile", "data", "task", "method", "seed", "metric"),
     *("n_samples", "value", "unit", "n_train", "n_test"),
 ]
-NAMES = METHOD_NAMES | {"truth": "(truth)"}  # how methods are shown, in the order of the rows
+NAMES = METHOD_NAMES | {  # how methods are shown, in the order of the rows
+    "marginal": "(marginal)",
+    "mean_noise": "(mean + noise)",
+    "truth": "(truth)",
+}
 
 
 TITLES = {

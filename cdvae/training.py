@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +20,8 @@ class NotFinite(RuntimeError):
 class Training:
     """Settings of the loop; λ and the KL weight are the schedules of Sec. 4.1 and of the LVAE."""
 
-    epochs: int
+    steps: int  # updates, however many examples there are
+    checks: int  # how often in that time the validation loss is taken
     batch_size: int
     learning_rate: float
     gradient_norm: float  # gradients are scaled down to this norm, in nats
@@ -90,54 +91,76 @@ def check_finite(terms: dict[str, Tensor], step: int) -> None:
     )
 
 
+def batches(n: int, size: int, device: torch.device) -> Iterator[Tensor]:
+    """Rows of full batches without end, in a fresh order each time all n have been seen.
+
+    What does not fill a batch waits for the next order; fewer than `size` examples are one batch.
+    """
+    while True:
+        yield from torch.randperm(n, device=device).split(size)[: max(1, n // size)]
+
+
+class Descent:
+    """Adam on a model: its state, its schedules, one step at a time."""
+
+    def __init__(self, model: nn.Module, settings: Training):
+        self.model, self.settings, self.step = model, settings, 0
+        self.optimiser = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=True)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, settings.steps)
+
+    def weights(self) -> tuple[float, float]:
+        """The KL weight and λ of the present step."""
+        progress = self.step / self.settings.steps
+        return kl_weight(progress, self.settings), guidance_weight(progress, self.settings)
+
+    def update(self, examples: Examples, index: Tensor) -> dict[str, Tensor]:
+        """One step on the examples at `index`; returns the terms of the loss."""
+        terms = self.model.loss(examples.batch(index, *self.weights()))
+        check_finite(terms, self.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        terms["loss"].backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_norm)
+        self.optimiser.step()
+        self.schedule.step()
+        self.step += 1
+        return {name: value.detach() for name, value in terms.items()}
+
+
 def fit(
     model: nn.Module,
     train: Examples,
     valid: Examples,
     settings: Training,
     seed: int,
-    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+    on_check: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> list[dict[str, float]]:
-    """Train in place by Adam and leave the weights of the epoch with the least validation loss.
+    """Train in place by Adam and leave the weights of the check with the least validation loss.
 
-    The data stay on their device and a batch is an index selection. Returns one row an epoch:
-    epoch, seconds, images_per_second, the step weights, train_<term> and valid_<term> in nats
-    per example. Raises NotFinite if the loss diverges.
+    The data stay on their device and a batch is an index selection. Returns one row a check:
+    step, seconds, images_per_second, the step's weights, train_<term> (mean since the last check)
+    and valid_<term> in nats per example. Raises NotFinite if the loss diverges.
     """
     torch.manual_seed(seed)
-    n_batches = max(1, len(train) // settings.batch_size)
-    n_steps, step = settings.epochs * n_batches, 0
-    optimiser = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
+    descent = Descent(model, settings)
+    rows = batches(len(train), settings.batch_size, train.x_c.device)
     history: list[dict[str, float]] = []
     best_loss, best_weights = math.inf, copy.deepcopy(model.state_dict())
-    for epoch in range(1, settings.epochs + 1):
+    for check in range(1, settings.checks + 1):
         model.train()
-        start = time.perf_counter()
-        sums: dict[str, Tensor] = {}
-        order = torch.randperm(len(train), device=train.x_c.device)
-        for index in order.split(settings.batch_size)[:n_batches]:
-            beta = kl_weight(step / n_steps, settings)
-            lam = guidance_weight(step / n_steps, settings)
-            terms = model.loss(train.batch(index, beta, lam))
-            check_finite(terms, step)
-            optimiser.zero_grad(set_to_none=True)
-            terms["loss"].backward()
-            nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
-            optimiser.step()
-            schedule.step()
-            step += 1
-            for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + value.detach()
-        seconds = time.perf_counter() - start
+        beta, lam = descent.weights()
+        before, start, sums = descent.step, time.perf_counter(), {}
+        while descent.step < check * settings.steps // settings.checks:
+            for name, value in descent.update(train, next(rows)).items():
+                sums[name] = sums.get(name, 0.0) + value
+        n_steps, seconds = descent.step - before, time.perf_counter() - start
         model.eval()
-        row = {"epoch": epoch, "seconds": seconds, "kl_weight": beta, "guidance_weight": lam}
-        row["images_per_second"] = n_batches * min(settings.batch_size, len(train)) / seconds
-        row |= {f"train_{name}": float(total) / n_batches for name, total in sums.items()}
+        row = {"step": descent.step, "seconds": seconds, "kl_weight": beta, "guidance_weight": lam}
+        row["images_per_second"] = n_steps * min(settings.batch_size, len(train)) / seconds
+        row |= {f"train_{name}": float(total) / n_steps for name, total in sums.items()}
         scores = mean_loss(model, valid, settings.batch_size, seed)
         row |= {f"valid_{name}": value for name, value in scores.items()}
         history.append(row)
-        on_epoch(row)
+        on_check(row)
         if scores["loss"] < best_loss:
             best_loss, best_weights = scores["loss"], copy.deepcopy(model.state_dict())
     model.load_state_dict(best_weights)

@@ -30,9 +30,9 @@ def test_paper_profile_has_the_papers_sizes():
     ("changes", "message"),
     [
         ({"n_trian": 5}, "unknown setting 'n_trian'"),
-        ({"training": {"epoch": 5}}, "unknown setting 'epoch'"),
-        ({"training": {"epochs": "many"}}, "epochs: 'many' is not a int"),
-        ({"training": {"epochs": True}}, "epochs: True is not a int"),
+        ({"training": {"epochs": 5}}, "unknown setting 'epochs'"),
+        ({"training": {"steps": "many"}}, "steps: 'many' is not a int"),
+        ({"training": {"steps": True}}, "steps: True is not a int"),
         ({"network": 3}, "network: 3 is not a Network"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The loop: schedules, reproducibility, the best epoch, and what it does with a wild loss."""
+"""The loop: schedules, reproducibility, the best check, and what it does with a wild loss."""
 
 import pytest
 import torch
@@ -60,8 +60,8 @@ class Scripted(nn.Module):
         return {"loss": torch.tensor(next(self.valid_losses))}
 
 
-def test_weights_of_the_best_epoch_are_kept():
-    settings = load_profile("smoke", training={"epochs": 4, "batch_size": 130}).training
+def test_weights_of_the_best_check_are_kept():
+    settings = load_profile("smoke", training={"steps": 4, "checks": 4, "batch_size": 130}).training
     seen = []
     model = Scripted([3.0, 1.0, 2.0, 5.0])
     fit(
@@ -96,7 +96,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_term_and_remedy():
 
 def test_history_names_every_term_in_nats():
     _, rows = trained(0)
-    assert [row["epoch"] for row in rows] == [1, 2]
+    assert [row["step"] for row in rows] == [3, 6]
     for term in ("loss", "tie", "kl_c", "kl_g", "kl_g1", "kl_g3", "reconstruction_g"):
         assert {f"train_{term}", f"valid_{term}"} <= set(rows[0])
     assert rows[0]["images_per_second"] > 0
