@@ -99,6 +99,20 @@ def standard_error(log_w: Tensor) -> Tensor:
     return (1 / effective(log_w) - 1 / log_w.shape[1]).clamp_min(0).sqrt()
 
 
+def tightening(log_w: Tensor, counts: tuple[int, ...]) -> dict[int, tuple[float, float]]:
+    """−log p by number of draws from the same log w (N, K): {k: (mean, its standard error)}.
+
+    The K draws make K // k estimates with k draws each; their spread gives the error, which is NaN
+    for a single one.
+    """
+    curve = {}
+    for k in counts:
+        groups = log_w[:, : log_w.shape[1] // k * k].unflatten(1, (-1, k))
+        nats = math.log(k) - torch.logsumexp(groups, 2).mean(0)  # a mean over examples each
+        curve[k] = float(nats.mean()), float(nats.std() / len(nats) ** 0.5)
+    return curve
+
+
 def bits_per_dimension(nats: float, values: int) -> float:
     """Nats per example as bits for each of its values; negative where a density exceeds 1."""
     return nats / (values * math.log(2))

@@ -27,7 +27,8 @@ PARAMETERS = {
 }
 KERNEL = "python3"
 SHOWN_BY = (  # code whose change redraws a notebook
-    *("plots.py", "pictures.py", "results.py", "notebooks.py", "paper.py"),
+    *("plots.py", "pictures.py", "score_plots.py", "results.py", "tables.py"),
+    *("notebooks.py", "paper.py"),
     "data/statistics.py",
 )
 NOT_PARAMETERS = {"In", "Out", "exit", "quit", "get_ipython", "open", "notebooks"}

@@ -15,9 +15,9 @@ from cdvae import cli, notebooks
 from cdvae.config import load_profile
 from cdvae.experiments import Experiment, Run
 from cdvae.files import InputError
+from cdvae.methods import ALL_METHODS, JOINT, LEARNED
 
 ROOT = Path(__file__).parents[1]
-METHODS = ("nn", "cvae", "shallow", "gauss", "mdn4", "mdn12", "truth")
 
 
 def cdvae(*arguments: str, **options) -> subprocess.CompletedProcess:
@@ -37,12 +37,18 @@ def test_tidy_scores(reproduced):
     scores = pd.read_csv(reproduced / "results/smoke/scenes/scores.csv")
     expected = "profile,data,task,method,seed,metric,n_samples,value,unit,n_train,n_test"
     assert ",".join(scores.columns) == expected
-    assert set(scores.method) == set(METHODS)
+    assert set(scores.method) == set(ALL_METHODS)
     counts = (
         scores[scores.metric == "best_error"].groupby(["task", "method"]).n_samples.apply(tuple)
     )
-    assert len(counts) == 21 and set(counts) == {(3, 10, 30, 60, 100)}
-    assert set(scores[scores.metric == "nll_joint"].method) == {"shallow", "gauss", "mdn4", "mdn12"}
+    assert len(counts) == 3 * len(ALL_METHODS) and set(counts) == {(3, 10, 30, 60, 100)}
+    by_metric = scores.groupby("metric").method.apply(set)
+    assert by_metric["nll_joint"] == by_metric["nll_joint_normalised"] == set(JOINT)
+    assert by_metric["nll_conditional"] == set(LEARNED)
+    for metric in ("variance", "energy_score", "crps", "variogram_score", "rank_deviation"):
+        assert by_metric[metric] == set(ALL_METHODS)
+    for metric in ("mode_coverage", "mode_frequency_error"):
+        assert by_metric[metric] == set(ALL_METHODS)
     assert set(scores.n_train) == {200} and set(scores.n_test) == {40}
 
 
