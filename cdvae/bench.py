@@ -9,10 +9,10 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
+from cdvae.build import build_model, latents_of
 from cdvae.config import Profile
 from cdvae.data import scenes
 from cdvae.data.fields import TASKS
-from cdvae.methods import build_model, latents_of
 from cdvae.model import Batch
 from cdvae.provenance import device_name
 from cdvae.training import Examples, fit

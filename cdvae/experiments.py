@@ -18,27 +18,20 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cdvae import guidance
+from cdvae.build import build_model, fit_unlearned, latents_of
 from cdvae.config import Profile, load_profile
 from cdvae.data import sources
 from cdvae.data.fields import Fields, task_named
 from cdvae.data.sources import Plan, Source
 from cdvae.files import InputError, atomic, cache_root, code_hash, key_of, sha256, write_json
-from cdvae.methods import (
-    ALL_METHODS,
-    JOINT,
-    LEARNED,
-    build_model,
-    fit_unlearned,
-    latents_of,
-    settings_of,
-)
+from cdvae.methods import ALL_METHODS, JOINT, LEARNED, settings_of
 from cdvae.metrics import COUNTS, score_samples
 from cdvae.progress import Progress
 from cdvae.provenance import circumstances, peak_memory_mb
 from cdvae.scoring import likelihood_rows, mode_rows, sample_rows
 from cdvae.training import Examples, fit, mean_loss
 
-MODEL_ROOMS = ("gaussian", "networks", "dvae", "ties", "model", "baselines", "methods", "training")
+MODEL_ROOMS = ("gaussian", "networks", "dvae", "ties", "model", "baselines", "build", "training")
 GUIDANCE_ROOMS = ("guidance",)
 SCORE_ROOMS = ("metrics", "modes", "likelihood", "scoring")
 

@@ -1,29 +1,13 @@
-"""A model for each row of the paper's tables."""
+"""The methods by name: the rows of the paper's tables, controls, and the truth."""
 
 from dataclasses import asdict
 
-import torch
-from torch import nn
-
-from cdvae.baselines import CVAE, Marginal, MeanPlusNoise, NearestNeighbour
 from cdvae.config import Profile
-from cdvae.data.fields import Task
-from cdvae.dvae import DVAE
-from cdvae.metrics import best_of, squared_errors
-from cdvae.model import CDVAE
-from cdvae.ties import GaussianTie, MDNTie
-from cdvae.training import Examples
 
-COMPONENTS = {"mdn4": 4, "mdn12": 12}
 JOINT = ("shallow", "gauss", "mdn4", "mdn12")  # bound log p(x_c, x_g)
 LEARNED = ("cvae", *JOINT)  # have weights
 CONTROLS = ("marginal", "mean_noise")  # what best-of-N rewards without a model
 ALL_METHODS = ("nn", *LEARNED, *CONTROLS, "truth")  # truth: the exact conditional, where known
-
-
-def latents_of(method: str, profile: Profile) -> tuple[int, ...]:
-    """Code sizes of a method from the bottom to the top."""
-    return (profile.network.shallow,) if method == "shallow" else profile.network.latents
 
 
 def settings_of(method: str, profile: Profile) -> dict:
@@ -32,55 +16,3 @@ def settings_of(method: str, profile: Profile) -> dict:
     groups |= {"nn": ("nearest",), "mean_noise": ("nearest",)}
     joint = ("network", "tie", "guidance", "training")
     return {name: asdict(getattr(profile, name)) for name in groups.get(method, joint)}
-
-
-def build_model(method: str, task: Task, profile: Profile) -> nn.Module:
-    """An untrained model; initial weights come from torch's global random state."""
-    if method == "cvae":
-        c = profile.cvae
-        return CVAE(task.channels_c, task.channels_g, c.width, c.code, c.sigma)
-    latents, net = latents_of(method, profile), profile.network
-    dvae_c, dvae_g = (
-        DVAE(channels, latents, net.stem, net.hidden, net.noise_floor)
-        for channels in (task.channels_c, task.channels_g)
-    )
-    return CDVAE(dvae_c, dvae_g, build_tie(method, latents[-1], profile))
-
-
-def build_tie(method: str, n_code: int, profile: Profile) -> nn.Module:
-    """The tie of `shallow`, `gauss`, `mdn4` or `mdn12` on the top code."""
-    t = profile.tie
-    if method in COMPONENTS:
-        return MDNTie(n_code, COMPONENTS[method], t.mdn_hidden, t.mdn_sigma_min, t.mdn_normalised)
-    return GaussianTie(n_code, t.sigma, t.share, t.exact)
-
-
-@torch.no_grad()
-def fit_nearest(
-    train: Examples, valid: Examples, sigmas: tuple[float, ...], n: int
-) -> tuple[NearestNeighbour, float]:
-    """Nearest neighbour with the smoothing that gives the least best error on `valid`.
-
-    Chosen for n samples, the number that the paper's figure is about; returns it with its σ.
-    """
-    errors = {}
-    for sigma in sigmas:
-        model = NearestNeighbour(train.x_c, train.x_g, sigma)
-        parts = zip(valid.x_c.split(25), valid.x_g.split(25), strict=True)
-        best = [best_of(squared_errors(model.sample(x_c, n), x_g), (n,)) for x_c, x_g in parts]
-        errors[sigma] = float(torch.cat(best).mean())
-    sigma = min(errors, key=errors.get)
-    return NearestNeighbour(train.x_c, train.x_g, sigma), sigma
-
-
-def fit_unlearned(
-    method: str, train: Examples, valid: Examples, sigmas: tuple[float, ...], n: int
-) -> tuple[NearestNeighbour | Marginal | MeanPlusNoise, dict]:
-    """`nn` or one of the controls, and what is to be known of it."""
-    if method == "marginal":
-        return Marginal(train.x_g), {}
-    nearest, sigma = fit_nearest(train, valid, sigmas, n)
-    about = {"smoothing_px": sigma}
-    if method == "nn":
-        return nearest, about
-    return MeanPlusNoise(nearest, n, valid.x_c, valid.x_g), about

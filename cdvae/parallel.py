@@ -7,9 +7,9 @@ import multiprocessing
 from concurrent.futures import Future, ProcessPoolExecutor
 from queue import Empty, Queue
 
+from cdvae.build import latents_of
 from cdvae.data.chunks import cores, start_worker
 from cdvae.experiments import Experiment, Run
-from cdvae.methods import latents_of
 from cdvae.progress import Progress
 
 MOST_WORKERS = 8  # each holds one task's data, about half a gigabyte in the quick profile

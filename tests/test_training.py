@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from cdvae.build import build_model
 from cdvae.config import load_profile
 from cdvae.data.fields import TASKS
-from cdvae.methods import build_model
 from cdvae.model import Batch
 from cdvae.training import Examples, NotFinite, fit, guidance_weight, kl_weight
 
