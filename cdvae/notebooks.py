@@ -97,13 +97,12 @@ def match(what: str, expected, computed, tolerance: float = 0.0) -> bool:
     Both are numbers, arrays or tensors (compared by their largest difference, which may be as
     large as `tolerance`), or SymPy expressions (equal if their difference simplifies to 0).
     """
-    difference = expected - computed
-    if hasattr(difference, "simplify"):
-        far, shown = float(difference.simplify() != 0), (expected, computed)
+    if hasattr(computed, "simplify"):
+        far, shown = float((expected - computed).simplify() != 0), (expected, computed)
     else:
-        far = float(abs(difference).max()) if np.ndim(difference) else abs(float(difference))
+        far = np.abs(np.asarray(expected) - np.asarray(computed)).max()
         shown = brief(expected), brief(computed)
-    is_match = far <= tolerance
+    is_match = bool(far <= tolerance)
     within = f" (within {tolerance:.1g})" if tolerance else ""
     print(f"{what}\n    expected {shown[0]}, computed {shown[1]}, match {is_match}{within}")
     return is_match
