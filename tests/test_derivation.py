@@ -1,6 +1,7 @@
 """Notebook 01: it runs, its checks can fail, its drawings are right, and its pages are true."""
 
 import importlib
+import math
 import re
 from pathlib import Path
 
@@ -294,6 +295,14 @@ def test_numbers_in_page_and_notebook_are_those_of_the_results():
         for task in ("relighting", "resaturation"):
             column = ratios.loc[task][reading]
             assert f"{column.min():.1f}–{column.max():.1f}" in page
+    square = ratios["mean square"]  # what the notebook says of it in words
+    assert square["relighting"].min() > 1 > square["resaturation"].max()
+    within = ratios.map(math.log).abs().max() < math.log(3)
+    assert within.to_dict() == {
+        "mean square": True,
+        "root mean square": False,
+        "mean absolute": False,
+    }
     (shown,) = (cell for cell in CELLS if "ratios_by_reading(scores)" in "".join(cell["source"]))
     text = "".join(shown["outputs"][0]["data"]["text/plain"])
     for value in ratios.round(2).to_numpy().ravel():
