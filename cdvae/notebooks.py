@@ -10,10 +10,11 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cdvae import results
-from cdvae.experiments import Experiment, Run, open_runs
+from cdvae.experiments import GUIDANCE_ROOMS, MODEL_ROOMS, Experiment, Run, open_runs
 from cdvae.files import InputError, atomic, code_hash, key_of, project_root, sha256, write_text
 
 PARAMETERS = {
@@ -26,10 +27,11 @@ PARAMETERS = {
     "device": "auto",
 }
 KERNEL = "python3"
-SHOWN_BY = (  # code whose change redraws a notebook
-    *("plots.py", "pictures.py", "score_plots.py", "results.py", "tables.py"),
+SHOWN_BY = (  # code whose change redraws a notebook, or is checked by one
+    *("plots.py", "pictures.py", "score_plots.py", "diagrams.py", "results.py", "tables.py"),
     *("notebooks.py", "paper.py"),
     "data/statistics.py",
+    *(f"{room}.py" for room in (*MODEL_ROOMS, *GUIDANCE_ROOMS)),
 )
 NOT_PARAMETERS = {"In", "Out", "exit", "quit", "get_ipython", "open", "notebooks"}
 
@@ -88,6 +90,30 @@ def open_study(namespace: dict) -> Study:
     """
     study = open_data(namespace)
     return replace(study, scores=results.finish(study.experiment, study.runs, quiet=True))
+
+
+def match(what: str, expected, computed, tolerance: float = 0.0) -> bool:
+    """Print what was expected and what was computed, and return whether they match.
+
+    Both are numbers, arrays or tensors (compared by their largest difference, which may be as
+    large as `tolerance`), or SymPy expressions (equal if their difference simplifies to 0).
+    """
+    if hasattr(computed, "simplify"):
+        far, shown = float((expected - computed).simplify() != 0), (expected, computed)
+    else:
+        far = np.abs(np.asarray(expected) - np.asarray(computed)).max()
+        shown = brief(expected), brief(computed)
+    is_match = bool(far <= tolerance)
+    within = f" (within {tolerance:.1g})" if tolerance else ""
+    print(f"{what}\n    expected {shown[0]}, computed {shown[1]}, match {is_match}{within}")
+    return is_match
+
+
+def brief(value) -> str:
+    """A number, or the first few of an array, with six digits."""
+    numbers = np.ravel(value)
+    text = ", ".join(f"{float(number):.6g}" for number in numbers[:3])
+    return f"[{text}{', …' * (numbers.size > 3)}]" if np.ndim(value) else text
 
 
 def numbered() -> list[Path]:

@@ -1,6 +1,8 @@
 """Tests write their cache, results and figures to a folder of their own, never into the project."""
 
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,6 +17,15 @@ os.environ["CDVAE_CACHE"] = str(Path(OUTPUT.name) / "cache")
 @pytest.fixture(scope="session")
 def output() -> Path:
     return Path(OUTPUT.name)
+
+
+@pytest.fixture(scope="session")
+def reproduced(output) -> Path:
+    """The output of `cdvae reproduce` in the smoke profile, run once for all tests."""
+    command = [sys.executable, "-m", "cdvae.cli", "reproduce", "--profile", "smoke"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return output
 
 
 @pytest.fixture(scope="session")
