@@ -191,18 +191,17 @@ def cell(ours: float, std: float, paper: float, digits: int) -> str:
 
 
 def paired_difference(
-    experiment: Experiment, task: str, ours: str, other: str, seed: int
+    experiment: Experiment, task: str, ours: str, other: str, seed: int, metric: str = "best_error"
 ) -> tuple[float, float, float]:
-    """Mean over test examples of best error of 100, ours − other, and its 95 % interval.
+    """Mean over test examples of a score with 100 samples, ours − other, and its 95 % interval.
 
     The interval is the bootstrap's (percentile, 10,000 resamplings of the examples, seeded).
     """
     from scipy.stats import bootstrap
 
-    best = [
-        experiment.each_score(Run(task, method, seed))["best_error"][:, -1]
-        for method in (ours, other)
-    ]
-    difference = (best[0] - best[1]).numpy()
+    first, second = (
+        experiment.each_score(Run(task, method, seed))[metric] for method in (ours, other)
+    )
+    difference = (first - second).reshape(len(first), -1)[:, -1].numpy()
     found = bootstrap((difference,), np.mean, n_resamples=10_000, method="percentile", rng=0)
     return float(difference.mean()), *map(float, found.confidence_interval)
