@@ -34,10 +34,11 @@ class Sizes:
     image_pools: tuple = (1, 3)
     decoder: tuple = (128, 128)  # channels before the last layer
     decoder_kernel: int = 9
+    patch: int = 1  # pictures enter and leave in patches of so many pixels each way
 
     def kernel(self) -> int:
         """The side of the motion encoder's last maps."""
-        side = self.side
+        side = self.side // self.patch
         for number, kernel in enumerate(self.encoder_kernels, start=1):
             side = (side - kernel + 1) // (2 if number in self.encoder_pools else 1)
         return side
@@ -80,8 +81,8 @@ class MotionEncoder(nn.Module):
 
     def __init__(self, channels: int, s: Sizes):
         super().__init__()
-        layers: list[nn.Module] = []
-        pairs = zip(pairwise((channels, *s.encoder)), s.encoder_kernels, strict=True)
+        layers: list[nn.Module] = [nn.PixelUnshuffle(s.patch)]
+        pairs = zip(pairwise((s.patch**2 * channels, *s.encoder)), s.encoder_kernels, strict=True)
         for number, ((n_in, n_out), kernel) in enumerate(pairs, start=1):
             layers += layer(n_in, n_out, kernel, 0)
             if number in s.encoder_pools:
@@ -113,8 +114,9 @@ class KernelDecoder(nn.Module):
 
 def image_encoder(channels: int, s: Sizes) -> nn.Sequential:
     """Figure 3(c), one scale: (N, channels, side, side) -> (N, maps, side / 4, side / 4) in A.2."""
-    layers: list[nn.Module] = []
-    for number, (n_in, n_out) in enumerate(pairwise((channels, *s.image)), start=1):
+    layers: list[nn.Module] = [nn.PixelUnshuffle(s.patch)]
+    pairs = pairwise((s.patch**2 * channels, *s.image))
+    for number, (n_in, n_out) in enumerate(pairs, start=1):
         layers += layer(n_in, n_out, s.image_kernel, s.image_kernel // 2)
         if number in s.image_pools:
             layers.append(nn.MaxPool2d(2))
@@ -131,7 +133,8 @@ class MotionDecoder(nn.Module):
         self.layers = nn.Sequential(
             *layer(n_in, first, s.decoder_kernel, s.decoder_kernel // 2),
             *layer(first, second, 1, 0),
-            nn.Conv2d(second, channels, 1),
+            nn.Conv2d(second, s.patch**2 * channels, 1),
+            nn.PixelShuffle(s.patch),
         )
 
     def forward(self, maps: list[Tensor]) -> Tensor:

@@ -1,0 +1,1 @@
+"""Motions read back from frames whose motion is known, and the divergence of their histograms."""
