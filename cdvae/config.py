@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from cdvae.crossconv import Sizes
 from cdvae.files import InputError
 from cdvae.training import Training
 
@@ -52,6 +53,18 @@ class Likelihood:
 
 
 @dataclass(frozen=True)
+class Dynamics:
+    n_train: int
+    n_valid: int
+    n_test: int
+    n_samples: int
+    size: int
+    sigma: float
+    network: Sizes
+    training: Training
+
+
+@dataclass(frozen=True)
 class Profile:
     """All settings; profiles.toml says what each one means."""
 
@@ -69,6 +82,7 @@ class Profile:
     nearest: Nearest
     likelihood: Likelihood
     training: Training
+    dynamics: Dynamics
 
 
 def profile_names() -> list[str]:

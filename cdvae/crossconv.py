@@ -20,13 +20,16 @@ from cdvae.model import Batch
 class Sizes:
     """The layers of the network; by default those of A.2.
 
-    The side of the cross convolution's kernels is that of the motion encoder's last maps.
+    There the motion encoder's last maps, half of them means and half log-variances, are the code,
+    and the kernels have the side of these maps. With `code` the last maps are fully connected to
+    that many means and log-variances instead, and the code to maps of the kernels' side.
     """
 
     side: int = 128  # of the frames that the motion encoder sees
-    encoder: tuple = (96, 96, 128, 128, 256, 256)  # channels; the last: means, log-variances
+    encoder: tuple = (96, 96, 128, 128, 256, 256)  # channels
     encoder_kernels: tuple = (5, 5, 5, 5, 5, 5)  # sides; unpadded
     encoder_pools: tuple = (1, 3, 5)  # 2 × 2 pooling follows these layers, counted from 1
+    code: int = 0  # dimensions of z; 0: the motion encoder's last maps
     kernel_decoder: int = 128  # channels of its first layer
     scales: tuple = (256, 128, 64, 32)  # sides of the image at the input of its encoders
     image: tuple = (64, 64, 64, 32)  # channels; the last: maps and kernels of each scale
@@ -34,18 +37,17 @@ class Sizes:
     image_pools: tuple = (1, 3)
     decoder: tuple = (128, 128)  # channels before the last layer
     decoder_kernel: int = 9
-    patch: int = 1  # pictures enter and leave in patches of so many pixels each way
 
     def kernel(self) -> int:
-        """The side of the motion encoder's last maps."""
-        side = self.side // self.patch
+        """The side of the motion encoder's last maps, and of the kernels."""
+        side = self.side
         for number, kernel in enumerate(self.encoder_kernels, start=1):
             side = (side - kernel + 1) // (2 if number in self.encoder_pools else 1)
         return side
 
-    def code(self) -> int:
+    def n_code(self) -> int:
         """The number of dimensions of z."""
-        return self.encoder[-1] // 2 * self.kernel() ** 2
+        return self.code or self.encoder[-1] // 2 * self.kernel() ** 2
 
 
 def resized(x: Tensor, side: int) -> Tensor:
@@ -73,21 +75,25 @@ def cross_convolution(maps: Tensor, kernels: Tensor) -> Tensor:
 def layer(n_in: int, n_out: int, kernel: int, padding: int) -> list[nn.Module]:
     """Convolution, batch normalisation, rectifier."""
     convolution = nn.Conv2d(n_in, n_out, kernel, padding=padding, bias=False)
-    return [convolution, nn.BatchNorm2d(n_out), nn.ReLU()]
+    return [convolution, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
 
 
 class MotionEncoder(nn.Module):
-    """Figure 3(a): what happens from x_c to x_g -> mean and log-variance of z, (N, code) each."""
+    """Figure 3(a): what happens from x_c to x_g -> mean and log-variance of z, (N, n_code) each."""
 
     def __init__(self, channels: int, s: Sizes):
         super().__init__()
-        layers: list[nn.Module] = [nn.PixelUnshuffle(s.patch)]
-        pairs = zip(pairwise((s.patch**2 * channels, *s.encoder)), s.encoder_kernels, strict=True)
+        layers: list[nn.Module] = []
+        pairs = zip(pairwise((channels, *s.encoder)), s.encoder_kernels, strict=True)
         for number, ((n_in, n_out), kernel) in enumerate(pairs, start=1):
             layers += layer(n_in, n_out, kernel, 0)
             if number in s.encoder_pools:
                 layers.append(nn.MaxPool2d(2))
-        layers = layers[:-1]  # a mean may be negative
+        if s.code:
+            n_in = s.encoder[-1] * s.kernel() ** 2
+            layers += [nn.Flatten(), nn.Linear(n_in, 2 * s.code)]
+        else:
+            layers.pop()  # the last rectifier: a mean may be negative
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,14 +102,16 @@ class MotionEncoder(nn.Module):
 
 
 class KernelDecoder(nn.Module):
-    """Figure 3(b): z (N, code) -> kernels of all scales (N, scales, maps, k, k)."""
+    """Figure 3(b): z (N, n_code) -> kernels of all scales (N, scales, maps, k, k)."""
 
     def __init__(self, s: Sizes):
         super().__init__()
         side, n_scales, maps = s.kernel(), len(s.scales), s.image[-1]
+        n_in = s.encoder[-1] // 2
         self.layers = nn.Sequential(
-            nn.Unflatten(1, (s.encoder[-1] // 2, side, side)),
-            *layer(s.encoder[-1] // 2, s.kernel_decoder, 5, 2),
+            *([nn.Linear(s.code, n_in * side**2)] if s.code else []),
+            nn.Unflatten(1, (n_in, side, side)),
+            *layer(n_in, s.kernel_decoder, 5, 2),
             nn.Conv2d(s.kernel_decoder, n_scales * maps, 5, padding=2),
             nn.Unflatten(1, (n_scales, maps)),
         )
@@ -114,8 +122,8 @@ class KernelDecoder(nn.Module):
 
 def image_encoder(channels: int, s: Sizes) -> nn.Sequential:
     """Figure 3(c), one scale: (N, channels, side, side) -> (N, maps, side / 4, side / 4) in A.2."""
-    layers: list[nn.Module] = [nn.PixelUnshuffle(s.patch)]
-    pairs = pairwise((s.patch**2 * channels, *s.image))
+    layers: list[nn.Module] = []
+    pairs = pairwise((channels, *s.image))
     for number, (n_in, n_out) in enumerate(pairs, start=1):
         layers += layer(n_in, n_out, s.image_kernel, s.image_kernel // 2)
         if number in s.image_pools:
@@ -133,8 +141,7 @@ class MotionDecoder(nn.Module):
         self.layers = nn.Sequential(
             *layer(n_in, first, s.decoder_kernel, s.decoder_kernel // 2),
             *layer(first, second, 1, 0),
-            nn.Conv2d(second, s.patch**2 * channels, 1),
-            nn.PixelShuffle(s.patch),
+            nn.Conv2d(second, channels, 1),
         )
 
     def forward(self, maps: list[Tensor]) -> Tensor:
@@ -146,11 +153,14 @@ class CrossConv(nn.Module):
     """P(v | I) by cross convolution; v has channels_g channels, the image channels_c.
 
     sigma: deviation of P(v | I, z), in the unit of v, for each number of the network's output.
+    sampled: False makes it an autoencoder, whose code is not sampled and has no prior.
     """
 
-    def __init__(self, channels_c: int, channels_g: int, s: Sizes, sigma: float):
+    def __init__(
+        self, channels_c: int, channels_g: int, s: Sizes, sigma: float, sampled: bool = True
+    ):
         super().__init__()
-        self.sizes, self.sigma = s, sigma
+        self.sizes, self.sigma, self.sampled = s, sigma, sampled
         self.encoder = MotionEncoder(channels_c + channels_g, s)
         self.kernel_decoder = KernelDecoder(s)
         self.image_encoders = nn.ModuleList(image_encoder(channels_c, s) for _ in s.scales)
@@ -162,9 +172,14 @@ class CrossConv(nn.Module):
         self.spread.copy_(x_g.square().mean().sqrt())
 
     def q_z_given_x(self, x_c: Tensor, x_g: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z | v, I): (N, code) each."""
+        """Mean and log-variance of q(z | v, I): (N, n_code) each."""
         both = torch.cat([x_c - 0.5, x_g / self.spread], 1)
         return self.encoder(resized(both, self.sizes.side))
+
+    def encode(self, x_c: Tensor, x_g: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A code of what happens: a draw of q(z | v, I), the autoencoder's own code (N, n_code)."""
+        mu, log_var = self.q_z_given_x(x_c, x_g)
+        return gaussian.sample(mu, log_var, generator) if self.sampled else mu
 
     def kernels(self, z: Tensor) -> Tensor:
         """The kernels that a code stands for: (N, scales, maps, k, k)."""
@@ -172,8 +187,11 @@ class CrossConv(nn.Module):
 
     def features(self, x_c: Tensor) -> list[Tensor]:
         """The image's maps at each scale, the largest first."""
-        sides = zip(self.image_encoders, self.sizes.scales, strict=True)
-        return [encoder(resized(x_c - 0.5, side)) for encoder, side in sides]
+        maps, picture = [], x_c
+        for encoder, side in zip(self.image_encoders, self.sizes.scales, strict=True):
+            picture = resized(x_c if side >= x_c.shape[-1] else picture, side)  # means of means
+            maps.append(encoder(picture - 0.5))
+        return maps
 
     def decode(self, maps: list[Tensor], kernels: Tensor) -> Tensor:
         """E[v | I, z] at the side of the largest maps: (N, channels_g, side, side)."""
@@ -186,25 +204,27 @@ class CrossConv(nn.Module):
         reconstruction: −log P(v | I, z) without its constant, v at the output's side.
         """
         mu, log_var = self.q_z_given_x(batch.x_c, batch.x_g)
-        v = self.decode(self.features(batch.x_c), self.kernels(gaussian.sample(mu, log_var)))
+        z = gaussian.sample(mu, log_var) if self.sampled else mu
+        v = self.decode(self.features(batch.x_c), self.kernels(z))
         error = (v - resized(batch.x_g, v.shape[-1])).square().flatten(1).sum(1).mean()
         zero = torch.zeros_like(mu)
         terms = {
             "reconstruction": error / (2 * self.sigma**2),
             "kl": gaussian.kl(mu, log_var, zero, zero).sum(1).mean(),
         }
-        terms["loss"] = terms["reconstruction"] + batch.kl_weight * terms["kl"]
+        weight = batch.kl_weight if self.sampled else 0.0
+        terms["loss"] = terms["reconstruction"] + weight * terms["kl"]
         return terms
 
     @torch.no_grad()
     def sample(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n draws of v for each picture with z from N(0, I): (N, n, channels_g, H, W)."""
-        z = torch.randn(len(x_c), n, self.sizes.code(), generator=generator, device=x_c.device)
+        z = torch.randn(len(x_c), n, self.sizes.n_code(), generator=generator, device=x_c.device)
         return self.sample_given_z(x_c, z)
 
     @torch.no_grad()
     def sample_given_z(self, x_c: Tensor, z: Tensor) -> Tensor:
-        """E[v | I, z] for codes z (N, n, code), at the picture's resolution: (N, n, C, H, W)."""
+        """E[v | I, z] for codes z (N, n, n_code), at the picture's resolution: (N, n, C, H, W)."""
         n = z.shape[1]
         maps = [each.repeat_interleave(n, 0) for each in self.features(x_c)]
         v = self.decode(maps, self.kernels(z.flatten(0, 1)))

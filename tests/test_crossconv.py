@@ -30,16 +30,18 @@ def shapes_in(module: torch.nn.Module, kind: type, *inputs) -> list[tuple]:
     seen, hooks = [], []
     for child in module.modules():
         if isinstance(child, kind):
-            hooks.append(child.register_forward_hook(lambda m, i, o: seen.append(tuple(o.shape[1:]))))
+            hooks.append(
+                child.register_forward_hook(lambda m, i, o: seen.append(tuple(o.shape[1:])))
+            )
     with torch.no_grad():
         module(*inputs)
     for hook in hooks:
         hook.remove()
-    return seen
+    return [tuple(shape) for shape in seen]
 
 
 def test_motion_encoder_has_the_shapes_of_a2(full):
-    """Six 5 × 5 layers {96, 96, 128, 128, 256, 256} from 128 × 128 to 256 × 5 × 5, then 2 × 3,200."""
+    """Six 5 × 5 layers from 128 × 128 to 256 × 5 × 5, which are 3,200 means and log-variances."""
     frames = torch.rand(1, 6, 128, 128)
     layers = shapes_in(full.encoder, torch.nn.Conv2d, frames)
     assert [c for c, *_ in layers] == [96, 96, 128, 128, 256, 256]
@@ -47,7 +49,7 @@ def test_motion_encoder_has_the_shapes_of_a2(full):
     assert all(m.kernel_size == (5, 5) for m in full.encoder.modules() if hasattr(m, "groups"))
     assert len(shapes_in(full.encoder, torch.nn.BatchNorm2d, frames)) == 6
     mu, log_var = full.encoder(frames)
-    assert mu.shape == log_var.shape == (1, 3200) and full.sizes.code() == 3200
+    assert mu.shape == log_var.shape == (1, 3200) and full.sizes.n_code() == 3200
 
 
 def test_kernel_decoder_has_the_shapes_of_a2(full):
@@ -168,7 +170,7 @@ def test_samples_follow_their_generator_and_their_codes():
     x_c = torch.rand(2, 3, 64, 64)
     one, two = (model.sample(x_c, 3, torch.Generator().manual_seed(s)) for s in (0, 0))
     assert torch.equal(one, two) and one.shape == (2, 3, 3, 64, 64)
-    z = torch.randn(2, 3, model.sizes.code())
+    z = torch.randn(2, 3, model.sizes.n_code())
     each = torch.stack([model.sample_given_z(x_c, z[:, k : k + 1])[:, 0] for k in range(3)], 1)
     assert torch.allclose(model.sample_given_z(x_c, z), each, atol=1e-5)
 

@@ -7,8 +7,6 @@ from scipy import stats
 
 from cdvae.data import shapes
 
-GENERATOR = torch.Generator()
-
 
 def drawn(n: int, seed: int = 0):
     generator = torch.Generator().manual_seed(seed)
@@ -36,7 +34,7 @@ def test_the_triangle_follows_the_circle_and_the_square_does_not():
 
 
 def inside(state, kind: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Whether points lie in a shape, from its corners or radius; written apart from the renderer."""
+    """Whether points lie in a shape, from its corners or radius: another way than the renderer's."""
     u, v = x - float(state.centre[0, kind, 0]), y - float(state.centre[0, kind, 1])
     r = float(state.radius[0, kind])
     if kind == 0:
@@ -103,7 +101,9 @@ def test_one_renderer_for_all_sizes():
 
 
 def test_same_seed_gives_equal_bytes_and_splits_differ():
-    first, again, other = (shapes.load(*a) for a in (("train", 60, 0), ("train", 60, 0), ("test", 60, 0)))
+    first, again, other = (
+        shapes.load(*a) for a in (("train", 60, 0), ("train", 60, 0), ("test", 60, 0))
+    )
     assert torch.equal(first.first, again.first) and torch.equal(first.second, again.second)
     assert not torch.equal(first.first, other.first)
     assert first.first.dtype == torch.uint8

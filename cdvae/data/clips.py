@@ -60,7 +60,7 @@ def load_clips(
         raise InputError(f"unknown split '{split}': choose from {', '.join(SPLITS)}")
     if n is not None and n < 1:
         raise InputError(f"n is {n}: ask for at least one pair")
-    folder, names, labels, absent = _listed(root, split)
+    folder, names, labels, absent = listed(root, split)
     names = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
     gathered, place = _gather(folder, names, n, Path(cache), method, workers)
     skipped = {**absent, **gathered.failed}
@@ -134,7 +134,7 @@ def _lines(path: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _listed(root: Path, split: str):
+def listed(root: Path, split: str):
     """The folder of clips, the names of the split, class of each label, and what is absent."""
     if not root.is_dir():
         raise InputError(f"there is no folder {root}: give the folder that holds the clips")

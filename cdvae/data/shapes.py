@@ -114,6 +114,16 @@ def visible(shapes: Shapes, size: int = SIDE) -> Tensor:
     return (alpha * (1 - hidden)).sum((2, 3)) / alpha.sum((2, 3)).clamp_min(1e-6)
 
 
+def flow(shapes: Shapes, motion: Tensor, size: int = SIDE) -> Tensor:
+    """Motion of what each pixel shows, (N, 2, size, size) in pixels of the SIDE × SIDE picture."""
+    alpha, n = cover(shapes, size), torch.arange(len(motion))
+    field = torch.zeros(len(motion), 2, size, size)
+    for kind in shapes.rank.argsort(1).unbind(1):
+        here = alpha[n, kind][:, None] > 0.5
+        field = torch.where(here, motion[n, kind][..., None, None], field)
+    return field
+
+
 class Pairs(NamedTuple):
     """Two frames of each scene; for shapes also what is in the first and how it moves."""
 

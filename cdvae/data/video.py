@@ -106,7 +106,7 @@ def _measure(path: Path, pairs: Sequence[tuple[int, int, float]], method: str):
     """The start frame on the grid and the flow of each pair, in order, holding few frames."""
     images, flows, held = {}, {}, {}
     wanted = sorted({index for start, partner, _ in pairs for index in (start, partner)})
-    for index, frame in _frames(path, wanted):
+    for index, frame in read_frames(path, wanted):
         held[index] = shrink(frame)
         for start, partner, seconds in pairs:
             if start == index:
@@ -120,7 +120,7 @@ def _measure(path: Path, pairs: Sequence[tuple[int, int, float]], method: str):
     return [images[start] for start, *_ in pairs], [flows[start] for start, *_ in pairs]
 
 
-def _frames(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+def read_frames(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
     """The wanted frames (their numbers increasing), (h, w, 3) uint8 RGB, read in sequence."""
     import cv2
 

@@ -1,0 +1,185 @@
+"""Futures that each method draws for a picture, and what they are worth: rows of scores.csv."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cdvae import gaussian, motions
+from cdvae.baselines import NearestNeighbour
+from cdvae.crossconv import future, resized
+from cdvae.data.shapes import SIDE, Pairs, draw_motion, flow, render, visible
+from cdvae.dynamics import LEARNED, Dynamics
+from cdvae.experiments import Run
+
+Draw = Callable[[slice, int], Tensor]  # (test pictures, n) -> differences (batch, n, 3, H, W)
+Row = tuple[str, str, int, float, str]  # method, metric, n_samples, value, unit
+TRUE_DRAWS = 100_000  # of the world's motions
+PART = 25  # pictures whose samples are drawn at a time
+KEYS = 32  # side of the pictures among which the nearest is looked for
+ACTIVE = 0.01  # a dimension of z is active if its mean varies by more than this (Burda et al. 2016)
+
+
+def score_run(dynamics: Dynamics, run: Run) -> dict:
+    """{"rows", "code", "sizes"}: scores of a run on the test split; code: KL of each dimension."""
+    test, n = dynamics.pairs("test"), dynamics.settings.n_samples
+    rows: list[Row] = []
+    for method, draw in draws(dynamics, run).items():
+        count = 1 if method.endswith("_encoded") else n
+        rows += [(method, *row) for row in difference_rows(draw, test, count)]
+        if test.shapes is not None:
+            rows += [(method, *row) for row in motion_rows(draw, test, count)]
+    if run.method == "truth":
+        rows += [("truth", *row) for row in measuring_rows(test)]
+    kl: list[float] = []
+    if run.method in LEARNED:
+        kl, more = code_rows(dynamics, run)
+        rows += [(run.method, *row) for row in more]
+    sizes = {"train": dynamics.settings.n_train, "test": len(test.first)}
+    if dynamics.data != "shapes":
+        sizes["train"] = len(dynamics.pairs("train").first)
+    return {"rows": rows, "code": kl, "sizes": sizes}
+
+
+def draws(dynamics: Dynamics, run: Run) -> dict[str, Draw]:
+    """The samplers of a run by the name of their row; `_encoded` is given the answer itself."""
+    test, device = dynamics.pairs("test"), dynamics.device
+    generator = torch.Generator(device).manual_seed(run.seed)
+    if run.method == "truth":
+        return {"truth": true_draw(test, generator)}
+    if run.method == "flow":
+        return {"flow": flow_draw(dynamics.pairs("train"), test)}
+    model, bank = dynamics.model(run), dynamics.bank(run)
+    frames = dynamics.examples("test")
+
+    def prior(part: slice, n: int) -> Tensor:
+        x_c = frames.batch(part).x_c
+        if model.sampled:
+            return model.sample(x_c, n, generator)
+        z = torch.randn(len(x_c), n, bank.shape[1], generator=generator, device=device)
+        return model.sample_given_z(x_c, bank.mean(0) + bank.std(0) * z)
+
+    def empirical(part: slice, n: int) -> Tensor:
+        x_c = frames.batch(part).x_c
+        chosen = torch.randint(len(bank), (len(x_c), n), generator=generator, device=device)
+        return model.sample_given_z(x_c, bank[chosen])
+
+    def encoded(part: slice, n: int) -> Tensor:
+        batch = frames.batch(part)
+        z = torch.stack([model.encode(batch.x_c, batch.x_g, generator) for _ in range(n)], 1)
+        return model.sample_given_z(batch.x_c, z)
+
+    name = run.method
+    return {name: prior, f"{name}_empirical": empirical, f"{name}_encoded": encoded}
+
+
+def true_draw(test: Pairs, generator: torch.Generator) -> Draw:
+    """Draws of the world itself."""
+    size = test.first.shape[-1]
+
+    def draw(part: slice, n: int) -> Tensor:
+        rows = torch.arange(len(test.first))[part].repeat_interleave(n)
+        before = test.shapes.rows(rows)
+        after = render(before.moved(draw_motion(len(rows), generator)), size)
+        return (after - test.first[rows].float() / 255).unflatten(0, (-1, n))
+
+    return draw
+
+
+def flow_draw(train: Pairs, test: Pairs) -> Draw:
+    """The exact flow of the n nearest training pictures, applied to the test picture."""
+    keys = torch.cat([resized(part.float() / 255, KEYS) for part in train.first.split(500)])
+    nearest = NearestNeighbour(keys, keys, 0.0)
+    size = test.first.shape[-1]
+
+    def draw(part: slice, n: int) -> Tensor:
+        x_c = test.first[part].float() / 255
+        index = nearest.nearest(resized(x_c, KEYS), n).flatten()
+        field = flow(train.shapes.rows(index), train.motion[index], size)
+        repeated = x_c.repeat_interleave(n, 0)
+        return (warped(repeated, field) - repeated).unflatten(0, (-1, n))
+
+    return draw
+
+
+def warped(x: Tensor, field: Tensor) -> Tensor:
+    """Pictures (N, C, H, H) moved by a flow (N, 2, H, H), in pixels of SIDE: each pixel is taken
+    from where the flow at its own place says it came from; edges are repeated."""
+    line = (torch.arange(x.shape[-1]) * 2 + 1) / x.shape[-1] - 1  # pixel centres in [−1, 1]
+    grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), 2)
+    source = grid - field.movedim(1, 3) * 2 / SIDE
+    return F.grid_sample(x, source, padding_mode="border", align_corners=False)
+
+
+def motions_of(draw: Draw, test: Pairs, n: int) -> Tensor:
+    """Motions measured in n sampled futures of each test picture: (N, n, 3, 2) pixels."""
+    found = []
+    for rows in torch.arange(len(test.first)).split(PART):
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
+        x_c = test.first[part].float() / 255
+        frames = future(x_c[:, None], draw(part, n).cpu()).flatten(0, 1)
+        repeated = test.shapes.rows(rows.repeat_interleave(n))
+        found.append(motions.measure(repeated, resized(frames, SIDE)).unflatten(0, (-1, n)))
+    return torch.cat(found)
+
+
+def true_motions() -> Tensor:
+    """Draws of P(motion | picture), the same for all pictures: (TRUE_DRAWS, 3, 2) pixels."""
+    return draw_motion(TRUE_DRAWS, torch.Generator().manual_seed(0))
+
+
+def motion_rows(draw: Draw, test: Pairs, n: int) -> list[tuple]:
+    """KL of motions in nats, and what the samples do."""
+    found, seen = motions_of(draw, test, n), visible(test.shapes) >= motions.SEEN
+    apart = motions.divergences(true_motions(), found, seen)
+    rows = [(f"kl_{name}", n, value, "nats") for name, value in apart.items()]
+    rows += [(name, n, value, "1") for name, value in motions.summary(found, seen).items()]
+    if n == 1:  # encoded: the motion of this very pair
+        wrong = (found[:, 0] - test.motion).norm(dim=2)
+        names = zip(motions.COLUMNS, wrong.unbind(1), seen.unbind(1), strict=False)
+        rows += [(f"motion_error_{k}", 1, float(e[s].median()), "px") for k, e, s in names]
+    return rows
+
+
+def difference_rows(draw: Draw, test: Pairs, n: int) -> list[tuple]:
+    """Mean squared error of difference images, of one sample and of the best of n."""
+    one, best, still, count = 0.0, 0.0, 0.0, len(test.first)
+    for start in range(0, count, PART):
+        part = slice(start, min(start + PART, count))
+        true = (test.second[part].float() - test.first[part].float()) / 255
+        error = (draw(part, n).cpu() - true[:, None]).square().flatten(2).mean(2)
+        one += float(error.mean(1).sum()) / count
+        best += float(error.amin(1).sum()) / count
+        still += float(true.square().flatten(1).mean(1).sum()) / count
+    values = {"difference_error": one, "best_difference_error": best, "still_error": still}
+    return [(name, n, value, "1") for name, value in values.items()]
+
+
+def measuring_rows(test: Pairs) -> list[tuple]:
+    """What measuring itself gets wrong, on the true next frames and on these as the network could
+    show them at best: with a difference image of half the resolution."""
+    x_c, after = (resized(x.float() / 255, SIDE) for x in (test.first, test.second))
+    half = future(x_c, resized(resized(after - x_c, SIDE // 2), SIDE))
+    rows = []
+    for name, frames in (("measuring", after), ("measuring_half", half)):
+        found = motions.errors(test.shapes, frames, test.motion)
+        rows += [(f"{name}_error_{kind}", 1, value, "px") for kind, value in found.items()]
+    return rows
+
+
+@torch.no_grad()
+def code_rows(dynamics: Dynamics, run: Run) -> tuple[list[float], list[tuple]]:
+    """KL(q(z | v, I) ‖ N(0, 1)) of each dimension, mean over test pairs in nats, and its sums."""
+    model, frames = dynamics.model(run), dynamics.examples("test")
+    parts = [frames.batch(rows)[:2] for rows in torch.arange(len(frames)).split(100)]
+    mu, log_var = (torch.cat(x) for x in zip(*(model.q_z_given_x(*p) for p in parts), strict=True))
+    if not model.sampled:
+        return [], [("active_dimensions", 1, float((mu.var(0) > ACTIVE).sum()), "1")]
+    kl = gaussian.kl(mu, log_var, torch.zeros_like(mu), torch.zeros_like(mu)).mean(0)
+    rows = [
+        ("code_kl", 1, float(kl.sum()), "nats"),
+        ("active_dimensions", 1, float((mu.var(0) > ACTIVE).sum()), "1"),
+        ("dimensions", 1, float(len(kl)), "1"),
+    ]
+    return kl.tolist(), rows
