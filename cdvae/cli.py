@@ -72,7 +72,7 @@ def bench_commands(command: argparse.ArgumentParser) -> None:
 def common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--profile", default="quick", help="smoke, quick (default) or paper")
     command.add_argument(
-        "--data", default="scenes", help="scenes (built in, default), coco, ucf101, folder"
+        "--data", default="scenes", help="scenes (built in, default), coco, ucf101, folder, shapes"
     )
     command.add_argument("--root", help="the folder that holds the photos or clips")
     command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
@@ -108,19 +108,25 @@ def open_one(options: argparse.Namespace):
 
 def reproduce(options: argparse.Namespace) -> None:
     """Train and score in this process, then run the notebooks on the finished results."""
-    from cdvae import notebooks, results
+    from cdvae import dynamics_results, notebooks, results
+    from cdvae.dynamics import DATA
     from cdvae.experiments import open_runs
 
     parameters = {name: getattr(options, name) for name in notebooks.PARAMETERS}
-    results.finish(*open_runs(**parameters))
+    if options.data != "shapes":
+        results.finish(*open_runs(**parameters))
+    if options.data in DATA:
+        common = (options.profile, options.data, options.root, options.device)
+        dynamics_results.finish(dynamics_results.open_dynamics(*common))
     folder = results.results_folder(options.profile, options.data)
-    for path in notebooks.numbered():
+    for path in notebooks.numbered(options.data):
         output = folder / "notebooks" / path.name
         if notebooks.is_current(output, path, parameters):
             continue
         print(f"running {path.name}", flush=True)
         notebooks.run(path, output, parameters)
-    print("\n" + results.printed(options.profile, options.data))
+    tables = [each.printed(options.profile, options.data) for each in (results, dynamics_results)]
+    print("\n" + "\n\n".join(filter(None, tables)))
     print(f"\nresults: {folder}")
     for figure in sorted(results.figures_folder(options.profile, options.data).glob("*.png")):
         print(f"figure:  {figure}")

@@ -106,10 +106,13 @@ class Dynamics:
     def score_file(self, run: Run) -> Path:
         return cache_root() / "scores" / f"{self.score_key(run)}.json"
 
+    def folder(self) -> Path:
+        """Where the results lie."""
+        return output_root() / "results" / self.profile.name / self.data
+
     def committed(self, run: Run) -> Path:
         """Where a checkpoint lies that came with the project."""
-        folder = output_root() / "results" / self.profile.name / self.data
-        return folder / f"{run.method}.safetensors"
+        return self.folder() / f"{run.method}.safetensors"
 
     def checkpoint(self, run: Run) -> Path:
         """The checkpoint of a run: the project's own if it is this run's, else the cache's."""

@@ -181,6 +181,15 @@ class Experiment:
         with safe_open(path, framework="pt") as file:
             return file.get_tensor("p")
 
+    def prepare(self, runs: list[Run]) -> None:
+        """Make the fields and embedding targets of these runs."""
+        for task in dict.fromkeys(run.task for run in runs):
+            self.fields(task)
+            methods = {run.method for run in runs if run.task == task and run.is_joint}
+            for n_code in {latents_of(method, self.profile)[-1] for method in methods}:
+                self.targets(task, n_code)
+        self.forget()
+
     def model(self, run: Run, progress: Progress | None = None) -> nn.Module:
         """The trained model of a run, loaded or trained."""
         path = self.checkpoint(run)

@@ -12,6 +12,7 @@ from cdvae.crossconv import future, resized
 from cdvae.data.shapes import SIDE, Pairs, draw_motion, flow, render, visible
 from cdvae.dynamics import LEARNED, Dynamics
 from cdvae.experiments import Run
+from cdvae.metrics import squared_errors
 
 Draw = Callable[[slice, int], Tensor]  # (test pictures, n) -> differences (batch, n, 3, H, W)
 Row = tuple[str, str, int, float, str]  # method, metric, n_samples, value, unit
@@ -27,9 +28,7 @@ def score_run(dynamics: Dynamics, run: Run) -> dict:
     rows: list[Row] = []
     for method, draw in draws(dynamics, run).items():
         count = 1 if method.endswith("_encoded") else n
-        rows += [(method, *row) for row in difference_rows(draw, test, count)]
-        if test.shapes is not None:
-            rows += [(method, *row) for row in motion_rows(draw, test, count)]
+        rows += [(method, *row) for row in rows_of(draw, test, count)]
     if run.method == "truth":
         rows += [("truth", *row) for row in measuring_rows(test)]
     kl: list[float] = []
@@ -112,48 +111,46 @@ def warped(x: Tensor, field: Tensor) -> Tensor:
     return F.grid_sample(x, source, padding_mode="border", align_corners=False)
 
 
-def motions_of(draw: Draw, test: Pairs, n: int) -> Tensor:
-    """Motions measured in n sampled futures of each test picture: (N, n, 3, 2) pixels."""
-    found = []
-    for rows in torch.arange(len(test.first)).split(PART):
-        part = slice(int(rows[0]), int(rows[-1]) + 1)
-        x_c = test.first[part].float() / 255
-        frames = future(x_c[:, None], draw(part, n).cpu()).flatten(0, 1)
-        repeated = test.shapes.rows(rows.repeat_interleave(n))
-        found.append(motions.measure(repeated, resized(frames, SIDE)).unflatten(0, (-1, n)))
-    return torch.cat(found)
-
-
 def true_motions() -> Tensor:
     """Draws of P(motion | picture), the same for all pictures: (TRUE_DRAWS, 3, 2) pixels."""
     return draw_motion(TRUE_DRAWS, torch.Generator().manual_seed(0))
 
 
-def motion_rows(draw: Draw, test: Pairs, n: int) -> list[tuple]:
-    """KL of motions in nats, and what the samples do."""
-    found, seen = motions_of(draw, test, n), visible(test.shapes) >= motions.SEEN
+def judged(draw: Draw, test: Pairs, n: int) -> tuple[Tensor, Tensor]:
+    """n futures of each test picture: squared errors of the difference images (N, n), and the
+    motions measured in them (N, n, 3, 2) in pixels, where the pictures are shapes."""
+    errors, found = [], []
+    for rows in torch.arange(len(test.first)).split(PART):
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
+        x_c, after = (x[part].float() / 255 for x in (test.first, test.second))
+        v = draw(part, n).cpu()
+        errors.append(squared_errors(v, after - x_c))
+        if test.shapes is not None:
+            frames = resized(future(x_c[:, None], v).flatten(0, 1), SIDE)
+            repeated = test.shapes.rows(rows.repeat_interleave(n))
+            found.append(motions.measure(repeated, frames).unflatten(0, (-1, n)))
+    return torch.cat(errors), torch.cat(found) if found else torch.empty(0)
+
+
+def rows_of(draw: Draw, test: Pairs, n: int) -> list[tuple]:
+    """Errors of difference images, one sample's and the best of n; on shapes also the KL of
+    motions in nats, and what the samples do."""
+    errors, found = judged(draw, test, n)
+    rows = [
+        ("difference_error", n, float(errors.mean()), "1"),
+        ("best_difference_error", n, float(errors.amin(1).mean()), "1"),
+    ]
+    if test.shapes is None:
+        return rows
+    seen = visible(test.shapes) >= motions.SEEN
     apart = motions.divergences(true_motions(), found, seen)
-    rows = [(f"kl_{name}", n, value, "nats") for name, value in apart.items()]
+    rows += [(f"kl_{name}", n, value, "nats") for name, value in apart.items()]
     rows += [(name, n, value, "1") for name, value in motions.summary(found, seen).items()]
-    if n == 1:  # encoded: the motion of this very pair
+    if n == 1:  # given the answer: how far from the motion of this very pair
         wrong = (found[:, 0] - test.motion).norm(dim=2)
-        names = zip(motions.COLUMNS, wrong.unbind(1), seen.unbind(1), strict=False)
-        rows += [(f"motion_error_{k}", 1, float(e[s].median()), "px") for k, e, s in names]
+        each = zip(motions.COLUMNS, wrong.unbind(1), seen.unbind(1), strict=False)
+        rows += [(f"motion_error_{kind}", 1, float(e[s].median()), "px") for kind, e, s in each]
     return rows
-
-
-def difference_rows(draw: Draw, test: Pairs, n: int) -> list[tuple]:
-    """Mean squared error of difference images, of one sample and of the best of n."""
-    one, best, still, count = 0.0, 0.0, 0.0, len(test.first)
-    for start in range(0, count, PART):
-        part = slice(start, min(start + PART, count))
-        true = (test.second[part].float() - test.first[part].float()) / 255
-        error = (draw(part, n).cpu() - true[:, None]).square().flatten(2).mean(2)
-        one += float(error.mean(1).sum()) / count
-        best += float(error.amin(1).sum()) / count
-        still += float(true.square().flatten(1).mean(1).sum()) / count
-    values = {"difference_error": one, "best_difference_error": best, "still_error": still}
-    return [(name, n, value, "1") for name, value in values.items()]
 
 
 def measuring_rows(test: Pairs) -> list[tuple]:

@@ -42,7 +42,7 @@ def score_all(experiment: Experiment, runs: list[Run], progress: Progress) -> No
         for run in missing:
             experiment.scores(run, progress)
         return
-    prepare(experiment, missing)
+    experiment.prepare(missing)  # once, before workers would each do it
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
     pool = ProcessPoolExecutor(n_workers, context, start_messenger, (messages,))
@@ -57,16 +57,6 @@ def score_all(experiment: Experiment, runs: list[Run], progress: Progress) -> No
         pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             process.terminate()
-
-
-def prepare(experiment: Experiment, runs: list[Run]) -> None:
-    """Make fields and embedding targets once, before workers would each make them."""
-    for task in dict.fromkeys(run.task for run in runs):
-        experiment.fields(task)
-        methods = {run.method for run in runs if run.task == task and run.is_joint}
-        for n_code in {latents_of(method, experiment.profile)[-1] for method in methods}:
-            experiment.targets(task, n_code)
-    experiment.forget()
 
 
 def pass_on(messages: Queue, progress: Progress, seconds: float = 0.2) -> None:

@@ -34,7 +34,7 @@ def test_the_triangle_follows_the_circle_and_the_square_does_not():
 
 
 def inside(state, kind: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Whether points lie in a shape, from its corners or radius: another way than the renderer's."""
+    """Whether points lie in a shape, from its corners or radius: found in another way."""
     u, v = x - float(state.centre[0, kind, 0]), y - float(state.centre[0, kind, 1])
     r = float(state.radius[0, kind])
     if kind == 0:

@@ -1,0 +1,120 @@
+"""Result files of Visual Dynamics: scores, the table of KL divergences, the code, the network."""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from cdvae.config import load_profile
+from cdvae.dynamics import DATA, Dynamics
+from cdvae.experiments import Run
+from cdvae.files import InputError, atomic, write_json
+from cdvae.motions import COLUMNS as SHAPES
+from cdvae.paper import MOTION_KL
+from cdvae.parallel import score_all
+from cdvae.progress import Progress
+from cdvae.results import COLUMNS, cell, results_folder, write_csv
+
+NAMES = {  # rows of the table, in order; what the codes are drawn from
+    "flow": "Flow",
+    "ae": "AE, Gaussian of training codes",
+    "ae_empirical": "AE, training codes",
+    "crossconv": "Cross convolution, N(0, I)",
+    "crossconv_empirical": "Cross convolution, training codes",
+    "truth": "(truth)",
+}
+PAPERS = {"flow": "flow", "ae": "ae", "crossconv": "ours"}  # rows that the paper has
+FILES = {  # scores and provenance; beside those of Tables 1–4 where a data set has both
+    "shapes": ("scores.csv", "provenance.json"),
+    "ucf101": ("dynamics.csv", "dynamics.json"),
+}
+LARGEST = 5_000_000  # bytes of a checkpoint that is put beside the results
+TITLE = "KL(true ‖ predicted) of motions, nats [paper: recalled, not verified; its bins unknown]"
+
+
+def open_dynamics(
+    profile: str = "quick", data: str = "shapes", root: str | None = None, device: str = "auto"
+) -> Dynamics:
+    """The experiment that a command or a notebook asks for by name."""
+    if data not in DATA:
+        raise InputError(f"Visual Dynamics runs on {' or '.join(DATA)}, not on '{data}'")
+    if data != "shapes" and root is None:
+        raise InputError(f"--data {data} needs --root, the folder that holds it")
+    return Dynamics(load_profile(profile), data, root, device)
+
+
+def finish(dynamics: Dynamics, quiet: bool = False) -> pd.DataFrame:
+    """Train and score what is missing, write the result files; returns the scores."""
+    runs = dynamics.runs()
+    progress = Progress(sum(dynamics.steps(run) for run in runs), quiet)
+    try:
+        score_all(dynamics, runs, progress)
+    finally:
+        progress.close()
+    return collect(dynamics, runs)
+
+
+def collect(dynamics: Dynamics, runs: list[Run]) -> pd.DataFrame:
+    """Write the result files from finished runs."""
+    folder = dynamics.folder()
+    rows, code, made = [], [], {}
+    for run in runs:
+        found = dynamics.scores(run)
+        made[str(run)] = found["provenance"]
+        sizes = found["sizes"]
+        for method, metric, n, value, unit in found["rows"]:
+            place = (dynamics.profile.name, dynamics.data, run.task, method, run.seed, metric, n)
+            rows.append((*place, value, unit, sizes["train"], sizes["test"]))
+        code += [(run.method, k, value) for k, value in enumerate(found["code"])]
+        if run.method == "crossconv":
+            publish(dynamics.checkpoint(run), dynamics.committed(run))
+    scores = pd.DataFrame(rows, columns=COLUMNS)
+    scores_name, about_name = FILES[dynamics.data]
+    write_csv(scores, folder / scores_name)
+    write_csv(pd.DataFrame(code, columns=["method", "dimension", "kl_nats"]), folder / "code.csv")
+    if dynamics.data == "shapes":
+        write_csv(kl_table(scores), folder / "table_kl.csv")
+    settings = {"dynamics": asdict(dynamics.settings), "data_seed": dynamics.profile.data_seed}
+    about = {"profile": dynamics.profile.name, "data": dynamics.data, **settings, "runs": made}
+    write_json(folder / about_name, about)
+    return scores
+
+
+def publish(checkpoint: Path, path: Path) -> None:
+    """Put a small checkpoint beside the results, for whoever has not trained."""
+    if checkpoint != path and checkpoint.stat().st_size <= LARGEST:
+        with atomic(path) as temporary:
+            shutil.copyfile(checkpoint, temporary)
+
+
+def kl_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """The paper's table of KL divergences, ours beside its own (recalled, not verified)."""
+    values = scores.set_index(["method", "metric"]).value
+    rows = []
+    for method, name in NAMES.items():
+        row = {"method": name}
+        for column, shape in enumerate(SHAPES):
+            row[f"{shape}_ours"] = values[method, f"kl_{shape}"]
+            row[f"{shape}_paper_unverified"] = (
+                MOTION_KL[PAPERS[method]][column] if method in PAPERS else None
+            )
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def printed(profile: str, data: str = "shapes") -> str:
+    """The table of a results folder as text, the paper's numbers in brackets."""
+    path = results_folder(profile, data) / "table_kl.csv"
+    if not path.exists():
+        return ""
+    return TITLE + "\n" + readable(pd.read_csv(path)).to_string(index=False)
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The table for reading: ours [paper's, unverified] in one cell."""
+    shown = pd.DataFrame({"method": table.method})
+    for shape in SHAPES:
+        pairs = zip(table[f"{shape}_ours"], table[f"{shape}_paper_unverified"], strict=True)
+        shown[shape.replace("_", "–")] = [cell(ours, None, paper, 2) for ours, paper in pairs]
+    return shown
