@@ -115,7 +115,7 @@ def reproduce(options: argparse.Namespace) -> None:
     parameters = {name: getattr(options, name) for name in notebooks.PARAMETERS}
     if options.data != "shapes":
         results.finish(*open_runs(**parameters))
-    if options.data in DATA:
+    if options.data in DATA and not options.methods:
         common = (options.profile, options.data, options.root, options.device)
         dynamics_results.finish(dynamics_results.open_dynamics(*common))
     folder = results.results_folder(options.profile, options.data)

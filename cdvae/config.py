@@ -58,6 +58,7 @@ class Dynamics:
     n_valid: int
     n_test: int
     n_samples: int
+    clip_steps: int
     size: int
     sigma: float
     network: Sizes

@@ -9,7 +9,7 @@ those of training pairs (names end in `_empirical`), as in the authors' demonstr
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -67,6 +67,9 @@ class Dynamics:
         self, profile: Profile, data: str = "shapes", root: str | None = None, device: str = "auto"
     ):
         self.profile, self.settings, self.data = profile, profile.dynamics, data
+        if data != "shapes":
+            steps = replace(self.settings.training, steps=self.settings.clip_steps)
+            self.settings = replace(self.settings, training=steps)
         self.device = pick_device(device)
         self.root = Path(root).expanduser() if root else None
         self._pairs: dict[str, Pairs] = {}

@@ -1,5 +1,6 @@
 """Result files of Visual Dynamics: scores, the table of KL divergences, the code, the network."""
 
+import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -45,14 +46,31 @@ def open_dynamics(
 
 
 def finish(dynamics: Dynamics, quiet: bool = False) -> pd.DataFrame:
-    """Train and score what is missing, write the result files; returns the scores."""
+    """Train and score what is missing, write the result files; returns the scores.
+
+    Files that the present code and settings would write again are read: a fresh clone, which has
+    no cache, shows the project's own results at once.
+    """
     runs = dynamics.runs()
+    if is_current(dynamics, runs):
+        return pd.read_csv(dynamics.folder() / FILES[dynamics.data][0])
     progress = Progress(sum(dynamics.steps(run) for run in runs), quiet)
     try:
         score_all(dynamics, runs, progress)
     finally:
         progress.close()
     return collect(dynamics, runs)
+
+
+def is_current(dynamics: Dynamics, runs: list[Run]) -> bool:
+    """Whether the result files are those of these runs."""
+    scores, about = (dynamics.folder() / name for name in FILES[dynamics.data])
+    if not scores.exists() or not about.exists():
+        return False
+    made = json.loads(about.read_text(encoding="utf-8"))["runs"]
+    return {name: one["key"] for name, one in made.items()} == {
+        str(run): dynamics.score_key(run) for run in runs
+    }
 
 
 def collect(dynamics: Dynamics, runs: list[Run]) -> pd.DataFrame:

@@ -14,6 +14,9 @@ import numpy as np
 import pandas as pd
 
 from cdvae import results
+from cdvae.data.sources import TASKS_OF
+from cdvae.dynamics import Dynamics
+from cdvae.dynamics_results import finish, open_dynamics
 from cdvae.experiments import GUIDANCE_ROOMS, MODEL_ROOMS, Experiment, Run, open_runs
 from cdvae.files import InputError, atomic, code_hash, key_of, project_root, sha256, write_text
 
@@ -27,6 +30,7 @@ PARAMETERS = {
     "device": "auto",
 }
 KERNEL = "python3"
+DYNAMICS = "08_visual_dynamics"  # the notebook with data and models of its own
 SHOWN_BY = (  # code whose change redraws a notebook, or is checked by one
     *("plots.py", "pictures.py", "score_plots.py", "diagrams.py", "results.py", "tables.py"),
     *("notebooks.py", "paper.py"),
@@ -116,9 +120,22 @@ def brief(value) -> str:
     return f"[{text}{', …' * (numbers.size > 3)}]" if np.ndim(value) else text
 
 
-def numbered() -> list[Path]:
-    """The project's notebooks in order."""
-    return sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+def open_visual_dynamics(namespace: dict) -> tuple[Dynamics, pd.DataFrame]:
+    """As `open_study`, for Visual Dynamics: the experiment and its scores."""
+    asked = parameters_in(namespace)
+    dynamics = open_dynamics(*(asked[name] for name in ("profile", "data", "root", "device")))
+    return dynamics, finish(dynamics, quiet=True)
+
+
+def numbered(data: str | None = None) -> list[Path]:
+    """The project's notebooks in order; with `data`, those that this data set is for."""
+    every = sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    return [path for path in every if data is None or data in data_of(path)]
+
+
+def data_of(path: Path) -> tuple[str, ...]:
+    """The data sets that a notebook is for, first the one that the committed notebook shows."""
+    return ("shapes", "ucf101") if path.stem == DYNAMICS else tuple(TASKS_OF)
 
 
 def is_injected(cell: dict) -> bool:
@@ -219,7 +236,7 @@ def refresh() -> None:
     """Execute the committed notebooks in place, with the parameters that stand in them."""
     for path in numbered():
         print(f"running {path.name}", flush=True)
-        run(path, path, PARAMETERS)
+        run(path, path, PARAMETERS | {"data": data_of(path)[0]})
         executed = read(path)
         executed["cells"] = [cell for cell in executed["cells"] if not is_injected(cell)]
         write(stripped(executed), path)

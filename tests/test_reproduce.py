@@ -69,7 +69,7 @@ def test_figures_and_executed_notebooks(reproduced):
     for suffix in ("png", "pdf"):
         assert (reproduced / f"figures/smoke/scenes/figure4.{suffix}").stat().st_size > 1000
     executed = sorted((reproduced / "results/smoke/scenes/notebooks").glob("*.ipynb"))
-    assert [path.name for path in executed] == [path.name for path in notebooks.numbered()]
+    assert [path.name for path in executed] == [path.name for path in notebooks.numbered("scenes")]
     for path in executed:
         assert notebooks.unfinished(notebooks.read(path)) == []
 
@@ -192,7 +192,8 @@ def test_committed_notebooks_are_as_they_ran(path, monkeypatch):
     assert notebook["metadata"]["cdvae"]["code"] == notebooks.code_digest(notebook)
     shown = notebook["metadata"]["cdvae"]
     monkeypatch.delenv("CDVAE_OUTPUT")  # the committed results, not the tests'
-    assert shown["inputs"] == notebooks.key_of(notebooks.inputs("quick", "scenes"))
+    data = notebooks.data_of(path)[0]
+    assert shown["inputs"] == notebooks.key_of(notebooks.inputs("quick", data))
     assert path.stat().st_size < 1_000_000
     assert "widgets" not in notebook["metadata"]
     assert not any("execution" in cell["metadata"] for cell in notebook["cells"])
