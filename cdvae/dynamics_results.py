@@ -76,7 +76,7 @@ def is_current(dynamics: Dynamics, runs: list[Run]) -> bool:
 def collect(dynamics: Dynamics, runs: list[Run]) -> pd.DataFrame:
     """Write the result files from finished runs."""
     folder = dynamics.folder()
-    rows, code, made = [], [], {}
+    rows, code, shares, made = [], [], [], {}
     for run in runs:
         found = dynamics.scores(run)
         made[str(run)] = found["provenance"]
@@ -85,6 +85,9 @@ def collect(dynamics: Dynamics, runs: list[Run]) -> pd.DataFrame:
             place = (dynamics.profile.name, dynamics.data, run.task, method, run.seed, metric, n)
             rows.append((*place, value, unit, sizes["train"], sizes["test"]))
         code += [(run.method, k, value) for k, value in enumerate(found["code"])]
+        for method, columns in found["histograms"].items():
+            for column, values in columns.items():
+                shares += [(method, column, k, value) for k, value in enumerate(values)]
         if run.method == "crossconv":
             publish(dynamics.checkpoint(run), dynamics.committed(run))
     scores = pd.DataFrame(rows, columns=COLUMNS)
@@ -93,6 +96,8 @@ def collect(dynamics: Dynamics, runs: list[Run]) -> pd.DataFrame:
     write_csv(pd.DataFrame(code, columns=["method", "dimension", "kl_nats"]), folder / "code.csv")
     if dynamics.data == "shapes":
         write_csv(kl_table(scores), folder / "table_kl.csv")
+        heads = ["method", "column", "bin", "share"]
+        write_csv(pd.DataFrame(shares, columns=heads), folder / "histograms.csv")
     settings = {"dynamics": asdict(dynamics.settings), "data_seed": dynamics.profile.data_seed}
     about = {"profile": dynamics.profile.name, "data": dynamics.data, **settings, "runs": made}
     write_json(folder / about_name, about)

@@ -23,12 +23,21 @@ ACTIVE = 0.01  # a dimension of z is active if its mean varies by more than this
 
 
 def score_run(dynamics: Dynamics, run: Run) -> dict:
-    """{"rows", "code", "sizes"}: scores of a run on the test split; code: KL of each dimension."""
+    """Scores of a run on the test split: {"rows", "code", "histograms", "sizes"}.
+
+    code: KL of each dimension, nats; histograms: shares of motions by row and column of the table.
+    """
     test, n = dynamics.pairs("test"), dynamics.settings.n_samples
     rows: list[Row] = []
+    histograms: dict[str, dict[str, list[float]]] = {}
     for method, draw in draws(dynamics, run).items():
         count = 1 if method.endswith("_encoded") else n
-        rows += [(method, *row) for row in rows_of(draw, test, count)]
+        errors, found = judged(draw, test, count)
+        rows += [(method, *row) for row in error_rows(errors)]
+        if test.shapes is not None:
+            seen = visible(test.shapes) >= motions.SEEN
+            rows += [(method, *row) for row in motion_rows(found, seen, test.motion)]
+            histograms[method] = {k: h.tolist() for k, h in motions.histograms(found, seen).items()}
     if run.method == "truth":
         rows += [("truth", *row) for row in measuring_rows(test)]
     kl: list[float] = []
@@ -38,7 +47,7 @@ def score_run(dynamics: Dynamics, run: Run) -> dict:
     sizes = {"train": dynamics.settings.n_train, "test": len(test.first)}
     if dynamics.data != "shapes":
         sizes["train"] = len(dynamics.pairs("train").first)
-    return {"rows": rows, "code": kl, "sizes": sizes}
+    return {"rows": rows, "code": kl, "histograms": histograms, "sizes": sizes}
 
 
 def draws(dynamics: Dynamics, run: Run) -> dict[str, Draw]:
@@ -132,22 +141,25 @@ def judged(draw: Draw, test: Pairs, n: int) -> tuple[Tensor, Tensor]:
     return torch.cat(errors), torch.cat(found) if found else torch.empty(0)
 
 
-def rows_of(draw: Draw, test: Pairs, n: int) -> list[tuple]:
-    """Errors of difference images, one sample's and the best of n; on shapes also the KL of
-    motions in nats, and what the samples do."""
-    errors, found = judged(draw, test, n)
-    rows = [
-        ("difference_error", n, float(errors.mean()), "1"),
-        ("best_difference_error", n, float(errors.amin(1).mean()), "1"),
-    ]
-    if test.shapes is None:
-        return rows
-    seen = visible(test.shapes) >= motions.SEEN
+def error_rows(errors: Tensor) -> list[tuple]:
+    """Mean squared error of difference images (N, n): of one sample, and of the best of n."""
+    n = errors.shape[1]
+    best = ("best_difference_error", n, float(errors.amin(1).mean()), "1")
+    return [("difference_error", n, float(errors.mean()), "1"), best]
+
+
+def motion_rows(found: Tensor, seen: Tensor, motion: Tensor) -> list[tuple]:
+    """KL in nats from the true motions to those found (N, n, 3, 2), and what the samples do.
+
+    For one sample of each picture, which is given the answer: also how far it is from the motion
+    of this very pair (N, 3, 2), the median, in pixels.
+    """
+    n = found.shape[1]
     apart = motions.divergences(true_motions(), found, seen)
-    rows += [(f"kl_{name}", n, value, "nats") for name, value in apart.items()]
+    rows = [(f"kl_{name}", n, value, "nats") for name, value in apart.items()]
     rows += [(name, n, value, "1") for name, value in motions.summary(found, seen).items()]
-    if n == 1:  # given the answer: how far from the motion of this very pair
-        wrong = (found[:, 0] - test.motion).norm(dim=2)
+    if n == 1:
+        wrong = (found[:, 0] - motion).norm(dim=2)
         each = zip(motions.COLUMNS, wrong.unbind(1), seen.unbind(1), strict=False)
         rows += [(f"motion_error_{kind}", 1, float(e[s].median()), "px") for kind, e, s in each]
     return rows

@@ -17,6 +17,7 @@ MOVES = 1.0  # from this length on a shape moves, pixels; the true motions are l
 NEAR_AXIS = math.pi / 8  # the axis is the nearest of four: |, —, \ and /
 EDGES = torch.arange(-9.0, 10.0, 2.0)  # of the histogram's bins, pixels; 0 lies within one
 COLUMNS = ("circle", "square", "triangle", "circle_triangle")
+PAIR = [0, 2]  # of the last column
 
 
 def votes(shapes: Shapes, frames: Tensor) -> Tensor:
@@ -95,19 +96,27 @@ def divergence(true: Tensor, predicted: Tensor) -> float:
     return float(torch.where(p > 0, p * (p.clamp_min(1e-12) / q).log(), 0.0).sum())
 
 
-def divergences(true: Tensor, predicted: Tensor, seen: Tensor) -> dict[str, float]:
-    """KL from true to predicted motions for each column of the paper's table, in nats.
+def columns(motions: Tensor, seen: Tensor) -> dict[str, Tensor]:
+    """Points (M, 2) of each column of the paper's table, from motions (N, n, 3, 2) of shapes that
+    count, seen (N, 3): a shape's (x, y); for circle and triangle their steps along their axes."""
+    found = {
+        name: motions[seen[:, kind], :, kind].flatten(0, 1) for kind, name in enumerate(COLUMNS[:3])
+    }
+    both = along(motions)[seen[:, PAIR].all(1)][..., PAIR]
+    return found | {COLUMNS[3]: both.flatten(0, 1)}
 
-    true (M, 3, 2) draws of the world; predicted (N, n, 3, 2); seen (N, 3), which shapes count.
-    One shape: over (x, y). Circle and triangle jointly: over their steps along their axes.
-    """
-    found = {}
-    for kind, name in enumerate(COLUMNS[:3]):
-        found[name] = divergence(true[:, kind], predicted[seen[:, kind], :, kind].flatten(0, 1))
-    pair = [0, 2]
-    both = along(predicted)[seen[:, pair].all(1)][..., pair].flatten(0, 1)
-    found[COLUMNS[3]] = divergence(along(true)[:, pair], both)
-    return found
+
+def divergences(true: Tensor, predicted: Tensor, seen: Tensor) -> dict[str, float]:
+    """KL from true motions, draws of the world (M, 3, 2), to predicted ones (N, n, 3, 2) of shapes
+    that count, seen (N, 3), in nats for each column of the paper's table."""
+    everywhere = torch.ones(len(true), 3, dtype=torch.bool)
+    p, q = columns(true[:, None], everywhere), columns(predicted, seen)
+    return {name: divergence(p[name], q[name]) for name in COLUMNS}
+
+
+def histograms(predicted: Tensor, seen: Tensor) -> dict[str, Tensor]:
+    """Shares of predicted motions in each bin, for each column: (81,)."""
+    return {name: histogram(points) for name, points in columns(predicted, seen).items()}
 
 
 def summary(motions: Tensor, seen: Tensor) -> dict[str, float]:
@@ -126,7 +135,7 @@ def summary(motions: Tensor, seen: Tensor) -> dict[str, float]:
         found[f"moves_{name}"] = len(moving) / max(len(v), 1)
         found[f"axis_{name}"] = float(close.float().mean())
         found[f"up_{name}"] = float((step < 0).float().mean())
-    both = along(motions)[seen[:, [0, 2]].all(1)][..., [0, 2]].flatten(0, 1)
+    both = columns(motions, seen)[COLUMNS[3]]
     found["correlation"] = float(torch.corrcoef(both.T)[0, 1])
     return found
 
