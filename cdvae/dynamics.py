@@ -113,6 +113,10 @@ class Dynamics:
         """Where the results lie."""
         return output_root() / "results" / self.profile.name / self.data
 
+    def figure(self, name: str) -> Path:
+        """Where a figure is written."""
+        return output_root() / "figures" / self.profile.name / self.data / f"dynamics_{name}"
+
     def committed(self, run: Run) -> Path:
         """Where a checkpoint lies that came with the project."""
         return self.folder() / f"{run.method}.safetensors"

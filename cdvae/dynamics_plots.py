@@ -33,15 +33,20 @@ def difference(v: Tensor) -> Tensor:
     return 0.5 + v
 
 
+def listed(sizes) -> str:
+    return ", ".join(map(str, sizes))
+
+
 def network(s: Sizes) -> Figure:
     """The network with the sizes it has: what goes in, what each part makes, what comes out."""
+    deep = s.decoder_kernel
     side, maps, code = s.kernel(), s.image[-1], s.n_code()
     pooled = [scale >> len(s.image_pools) for scale in s.scales]
     sets = f"{len(s.scales)} sets of {maps} kernels\n{side} × {side}"
     boxes = {  # text, centre, colour
         "pair": (f"frames $I$, $I'$\n6 × {s.side} × {s.side}", (0.9, 3.0), "#EEEEEE"),
         "encoder": (
-            f"motion encoder\n{len(s.encoder)} convolutions\n{', '.join(map(str, s.encoder))}",
+            f"motion encoder\n{len(s.encoder)} convolutions\n{listed(s.encoder)}",
             (2.9, 3.0),
             "#CCE5F6",
         ),
@@ -51,15 +56,15 @@ def network(s: Sizes) -> Figure:
             "#FBE3C0",
         ),
         "kernels": (f"kernel decoder\n{sets}", (7.0, 3.0), "#CCE5F6"),
-        "image": (f"frame $I$ at\n{', '.join(map(str, s.scales))}", (0.9, 1.0), "#EEEEEE"),
+        "image": (f"frame $I$ at\n{listed(s.scales)}", (0.9, 1.0), "#EEEEEE"),
         "features": (
-            f"image encoders\n{', '.join(map(str, s.image))}\n→ {maps} maps of {', '.join(map(str, pooled))}",
+            f"image encoders\n{listed(s.image)}\n→ {maps} maps of {listed(pooled)}",
             (3.6, 1.0),
             "#CCE5F6",
         ),
         "cross": ("cross convolution\nmap $*$ its kernel", (7.0, 1.0), "#F6CFCB"),
         "decoder": (
-            f"motion decoder\nup to {max(pooled)}, {s.decoder_kernel} × {s.decoder_kernel},\n1 × 1, 1 × 1",
+            f"motion decoder\nup to {max(pooled)}, {deep} × {deep},\n1 × 1, 1 × 1",
             (9.2, 1.0),
             "#CCE5F6",
         ),
@@ -188,11 +193,12 @@ def code(kl: pd.DataFrame) -> Figure:
 
 
 def traversal(
-    values: Tensor, frames: list[Tensor], steps: list[Tensor], names: list[str]
+    values: Tensor, frames: list[Tensor], steps: list[Tensor] | None, names: list[str]
 ) -> Figure:
     """What single dimensions of z do: futures of one picture, and the steps of all shapes.
 
-    values (V,); for each dimension frames (V, 3, H, W) and the median steps (V, 3) in pixels.
+    values (V,); for each dimension frames (V, 3, H, W) and the median steps (V, 3) in pixels,
+    where they are known.
     """
     n = len(values)
     with plt.rc_context(STYLE):
@@ -205,13 +211,16 @@ def traversal(
                 show(axis, frames[row][k], f"{float(values[k]):+.1f}" if row == 0 else "")
                 if k == 0:
                     axis.set_ylabel(name)
+            if steps is None:
+                continue
             axis = figure.add_subplot(grid[row, n])
             for kind, shape in enumerate(SHAPES):
                 axis.plot(values, steps[row][:, kind], color=COLOURS[shape], label=shape)
             axis.set(ylabel="step (px)", ylim=(-6, 6), yticks=[-4, 0, 4])
             if row == len(names) - 1:
                 axis.set_xlabel("value of the dimension")
-        legend_below(figure, axis)
+        if steps is not None:
+            legend_below(figure, axis)
     return finished(figure)
 
 

@@ -7,7 +7,6 @@ import multiprocessing
 from concurrent.futures import Future, ProcessPoolExecutor
 from queue import Empty, Queue
 
-from cdvae.build import latents_of
 from cdvae.data.chunks import cores, start_worker
 from cdvae.experiments import Experiment, Run
 from cdvae.progress import Progress
