@@ -34,6 +34,7 @@ DYNAMICS = "08_visual_dynamics"  # the notebook with data and models of its own
 SHOWN_BY = (  # code whose change redraws a notebook, or is checked by one
     *("plots.py", "pictures.py", "score_plots.py", "diagrams.py", "results.py", "tables.py"),
     *("notebooks.py", "paper.py"),
+    *("dynamics_plots.py", "dynamics_results.py"),
     "data/statistics.py",
     *(f"{room}.py" for room in (*MODEL_ROOMS, *GUIDANCE_ROOMS)),
 )

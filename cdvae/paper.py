@@ -50,6 +50,7 @@ TABLES = {
     },
 }
 TABLE_NUMBERS = {"relighting": 2, "resaturation": 3, "motion": 4}
+
 # KL(p_gt ‖ p_pred) of motions on Visual Dynamics' shapes: circles, squares, triangles, and circles
 # and triangles jointly. Recalled from the paper, which could not be re-read: unverified.
 MOTION_KL = {
