@@ -167,8 +167,8 @@ class CrossConv(nn.Module):
         self.decoder = MotionDecoder(channels_g, s)
         self.register_buffer("spread", torch.ones(()))
 
-    def standardise(self, x_g: Tensor) -> None:
-        """Take the scale of v from examples."""
+    def standardise(self, x_c: Tensor, x_g: Tensor) -> None:
+        """Take the scale of v from examples; pictures stay as they are."""
         self.spread.copy_(x_g.square().mean().sqrt())
 
     def q_z_given_x(self, x_c: Tensor, x_g: Tensor) -> tuple[Tensor, Tensor]:

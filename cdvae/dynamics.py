@@ -9,7 +9,7 @@ those of training pairs (names end in `_empirical`), as in the authors' demonstr
 
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -21,43 +21,20 @@ from cdvae.config import Profile
 from cdvae.crossconv import CrossConv
 from cdvae.data import frames, shapes
 from cdvae.data.shapes import Pairs
-from cdvae.experiments import Run, one_thread, pick_device
-from cdvae.files import atomic, cache_root, code_hash, key_of, output_root, write_json
-from cdvae.model import Batch
+from cdvae.experiments import Run, one_thread, pick_device, room_hash
+from cdvae.files import atomic, cache_root, key_of, output_root, write_json
+from cdvae.framepairs import FramePairs, build_network, codes, fit_network
 from cdvae.progress import Progress
 from cdvae.provenance import circumstances, peak_memory_mb
-from cdvae.training import fit
 
 DATA = ("shapes", "ucf101")
 LEARNED = ("crossconv", "ae")
 METHODS = {"shapes": (*LEARNED, "flow", "truth"), "ucf101": ("crossconv",)}
-ROOMS = ("gaussian", "crossconv", "training", "dynamics", "data/shapes", "data/frames")
-BANK = 1000  # training pairs whose codes stand for all, as many as in the authors' demonstration
+ROOMS = ("gaussian", "crossconv", "training", "framepairs")
+DATA_ROOMS = ("data/shapes", "data/render", "data/world")
+SCORE_ROOMS = ("motions", "futures")
+SCORED = ("n_test", "n_samples")  # settings that shape scores, not models
 CODES = "codes of training pairs"  # beside the weights in a checkpoint
-
-
-@dataclass(frozen=True)
-class FramePairs:
-    """Pairs of frames (N, 3, H, W) uint8 as `training.fit` takes them: x_g is the difference."""
-
-    first: Tensor
-    second: Tensor
-
-    @property
-    def x_c(self) -> Tensor:
-        return self.first
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-    def batch(self, index: Tensor | slice, kl_weight: float = 1.0, lam: float = 0.0) -> Batch:
-        """The pairs at `index` in [0, 1], laid out as the processor convolves fastest."""
-        x_c, second = (
-            (x[index].float() / 255).contiguous(memory_format=torch.channels_last)
-            for x in (self.first, self.second)
-        )
-        none = x_c.new_zeros(len(x_c), 0)  # nothing is embedded
-        return Batch(x_c, second - x_c, none, none, kl_weight, lam)
 
 
 class Dynamics:
@@ -98,13 +75,15 @@ class Dynamics:
 
     def key(self, run: Run) -> str:
         """The key of all that shapes a run's model."""
-        stamp = frames.stamp(self.root) if self.data != "shapes" else None
-        code = code_hash(*(f"{room}.py" for room in ROOMS))
-        settings = asdict(self.settings) | {"data_seed": self.profile.data_seed}
-        return key_of(self.data, stamp, run.method, run.seed, settings, code, self.device.type)
+        stamp = room_hash(DATA_ROOMS) if self.data == "shapes" else frames.stamp(self.root)
+        every = asdict(self.settings) | {"data_seed": self.profile.data_seed}
+        settings = {name: value for name, value in every.items() if name not in SCORED}
+        return key_of(self.data, stamp, run.method, run.seed, settings, room_hash(ROOMS))
 
     def score_key(self, run: Run) -> str:
-        return key_of(self.key(run), code_hash("motions.py"))
+        """The key of all that shapes a run's scores."""
+        settings = {name: getattr(self.settings, name) for name in SCORED}
+        return key_of(self.key(run), settings, room_hash(SCORE_ROOMS))
 
     def score_file(self, run: Run) -> Path:
         return cache_root() / "scores" / f"{self.score_key(run)}.json"
@@ -137,17 +116,12 @@ class Dynamics:
         trains = run.method in LEARNED and not self.checkpoint(run).exists()
         return 1 + trains * self.settings.training.checks
 
-    def build(self, run: Run) -> CrossConv:
-        """An untrained network; initial weights come from torch's global random state."""
-        model = CrossConv(3, 3, self.settings.network, self.settings.sigma, run.method != "ae")
-        return model.to(self.device, memory_format=torch.channels_last)
-
     def model(self, run: Run, progress: Progress | None = None) -> CrossConv:
         """The trained network of a run, loaded or trained."""
         if not self.checkpoint(run).exists():
             with one_thread():
                 self.train(run, progress or Progress(0, quiet=True))
-        model = self.build(run)
+        model = build_network(self.settings, run.method != "ae", self.device)
         with safe_open(self.checkpoint(run), framework="pt") as file:
             names = set(file.keys()) - {CODES}
             model.load_state_dict({name: file.get_tensor(name) for name in names})
@@ -161,15 +135,13 @@ class Dynamics:
     def train(self, run: Run, progress: Progress) -> None:
         """Train a network and write its weights, with its history in their header."""
         train, valid = self.examples("train"), self.examples("valid")
-        torch.manual_seed(run.seed)
-        model = self.build(run)
-        model.standardise(train.batch(slice(0, 2000)).x_g)
 
         def on_check(row: dict[str, float]) -> None:
             speed = f"{row['images_per_second']:,.0f} pairs/s"
             progress.step(f"{run} step {row['step']}: loss {row['valid_loss']:,.1f}, {speed}")
 
-        history = fit(model, train, valid, self.settings.training, run.seed, on_check)
+        sampled = run.method != "ae"
+        model, history = fit_network(self.settings, sampled, train, valid, run.seed, on_check)
         about = {
             "run": asdict(run),
             "seconds": sum(row["seconds"] for row in history),
@@ -208,12 +180,3 @@ class Dynamics:
         about |= {"score_seconds": time.perf_counter() - start, "key": self.score_key(run)}
         about |= {"score_circumstances": circumstances(self.device)}
         return found | {"provenance": about}
-
-
-@torch.no_grad()
-def codes(model: CrossConv, pairs: FramePairs, seed: int) -> Tensor:
-    """Codes of the first pairs, one each: (at most BANK, n_code)."""
-    generator = torch.Generator(pairs.first.device).manual_seed(seed)
-    parts = torch.arange(min(BANK, len(pairs))).split(100)
-    found = [model.encode(*pairs.batch(part)[:2], generator) for part in parts]
-    return torch.cat(found)
