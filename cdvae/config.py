@@ -53,6 +53,13 @@ class Likelihood:
 
 
 @dataclass(frozen=True)
+class FlowNetwork:
+    steps: int
+    sigma: float
+    network: Sizes
+
+
+@dataclass(frozen=True)
 class Dynamics:
     n_train: int
     n_valid: int
@@ -83,6 +90,7 @@ class Profile:
     nearest: Nearest
     likelihood: Likelihood
     training: Training
+    crossconv: FlowNetwork
     dynamics: Dynamics
 
 

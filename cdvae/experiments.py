@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,16 +20,17 @@ from torch import Tensor, nn
 from cdvae import guidance
 from cdvae.build import build_model, fit_unlearned, latents_of
 from cdvae.config import Profile, load_profile
+from cdvae.crossconv import CrossConv
 from cdvae.data import sources
 from cdvae.data.fields import Fields, task_named
 from cdvae.data.sources import Plan, Source
 from cdvae.files import InputError, atomic, cache_root, code_hash, key_of, sha256, write_json
-from cdvae.methods import ALL_METHODS, JOINT, LEARNED, settings_of
+from cdvae.methods import ALL_METHODS, BOUNDED, JOINT, LEARNED, MOTION_ONLY, settings_of
 from cdvae.metrics import COUNTS, score_samples
 from cdvae.progress import Progress
 from cdvae.provenance import circumstances, peak_memory_mb
 from cdvae.scoring import likelihood_rows, mode_rows, sample_rows
-from cdvae.training import Examples, fit, mean_loss
+from cdvae.training import Examples, Training, fit, mean_loss
 
 MODEL_ROOMS = ("gaussian", "networks", "dvae", "ties", "model", "baselines", "build", "training")
 GUIDANCE_ROOMS = ("guidance",)
@@ -113,7 +114,10 @@ class Experiment:
         if methods is None and self.source.name == "scenes":
             chosen.append("truth")
         every = [(t, m, s) for t in tasks for m in chosen for s in seeds or self.profile.seeds]
-        return [Run(*each) for each in every]
+        runs = [Run(*each) for each in every if each[1] not in MOTION_ONLY or each[0] == "motion"]
+        if not runs:
+            raise InputError(f"{', '.join(chosen)}: predicts motion only: give --tasks motion")
+        return runs
 
     def plan(self, task: str) -> Plan:
         if task not in self._plans:
@@ -133,7 +137,8 @@ class Experiment:
 
     def model_key(self, run: Run) -> str:
         """The key of all that shapes a run's model."""
-        code = room_hash(MODEL_ROOMS), room_hash(GUIDANCE_ROOMS)
+        rooms = (*MODEL_ROOMS, "crossconv") if run.method == "crossconv" else MODEL_ROOMS
+        code = room_hash(rooms), room_hash(GUIDANCE_ROOMS)
         settings = settings_of(run.method, self.profile)
         return key_of(
             self.plan(run.task).key, *asdict(run).values(), settings, code, self.device.type
@@ -141,7 +146,7 @@ class Experiment:
 
     def score_key(self, run: Run) -> str:
         """The key of all that shapes a run's scores."""
-        settings = asdict(self.profile.likelihood) if run.method in LEARNED else {}
+        settings = asdict(self.profile.likelihood) if run.method in BOUNDED else {}
         return key_of(self.model_key(run), COUNTS, settings, room_hash(SCORE_ROOMS))
 
     def checkpoint(self, run: Run) -> Path:
@@ -190,13 +195,25 @@ class Experiment:
                 self.targets(task, n_code)
         self.forget()
 
+    def training(self, run: Run) -> Training:
+        """The settings of a run's training."""
+        t = self.profile.training
+        return replace(t, steps=self.profile.crossconv.steps) if run.method == "crossconv" else t
+
+    def untrained(self, run: Run) -> nn.Module:
+        """A model as training begins; initial weights come from torch's global random state."""
+        task, net = task_named(run.task), self.profile.crossconv
+        if run.method == "crossconv":
+            return CrossConv(task.channels_c, task.channels_g, net.network, net.sigma)
+        return build_model(run.method, task, self.profile)
+
     def model(self, run: Run, progress: Progress | None = None) -> nn.Module:
         """The trained model of a run, loaded or trained."""
         path = self.checkpoint(run)
         if not path.exists():
             with one_thread():
                 self.train(run, path, progress or Progress(0, quiet=True))
-        model = build_model(run.method, task_named(run.task), self.profile)
+        model = self.untrained(run)
         with safe_open(path, framework="pt") as file:
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
         return model.to(self.device).eval()
@@ -216,14 +233,14 @@ class Experiment:
         train = self.examples(run.task, "train", n_code)
         valid = self.examples(run.task, "valid", n_code)
         torch.manual_seed(run.seed)
-        model = build_model(run.method, task_named(run.task), self.profile).to(self.device)
+        model = self.untrained(run).to(self.device)
         model.standardise(train.x_c, train.x_g)
 
         def on_check(row: dict[str, float]) -> None:
             speed = f"{row['images_per_second']:,.0f} images/s"
             progress.step(f"{run} step {row['step']}: loss {row['valid_loss']:,.1f}, {speed}")
 
-        history = fit(model, train, valid, self.profile.training, run.seed, on_check)
+        history = fit(model, train, valid, self.training(run), run.seed, on_check)
         about = {
             "run": asdict(run),
             "settings": settings_of(run.method, self.profile),
@@ -283,7 +300,7 @@ class Experiment:
             rows += mode_rows(draw, self.fields(run.task)["test"], run.seed)
         if run.is_joint:
             rows.append(("nll_joint", 1, self.joint_bound(run), "nats"))
-        if run.method in LEARNED:
+        if run.method in BOUNDED:
             settings = self.profile.likelihood
             rows += likelihood_rows(self.model(run), test.x_c, test.x_g, settings, run.seed)
         kept = self.score_file(run).with_suffix(".safetensors")

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cdvae.files import atomic
+from cdvae.methods import JOINT
 from cdvae.metrics import COUNTS
 from cdvae.paper import LAYERS, TABLES
 from cdvae.results import NAMES, summary
@@ -20,6 +21,7 @@ LOOKS = {
     "gauss": ("#56B4E9", "o"),
     "mdn4": ("#0072B2", "^"),
     "mdn12": ("#009E73", "P"),
+    "crossconv": ("#7F3C8D", "X"),
     "marginal": ("#BBBBBB", "x"),
     "mean_noise": ("#CC79A7", "+"),
     "truth": ("#000000", "*"),
@@ -121,15 +123,15 @@ def scatter(axis, values: dict, title: str, unit: str) -> None:
 def training_curves(histories: dict[str, dict[str, list[dict]]]) -> Figure:
     """Training (thin) and validation loss (thick) by step: {task: {method: history}}.
 
-    CVAE has a row of its own: its loss is on another scale.
+    The joint models have the upper row; the losses of the others are on other scales.
     """
     with plt.rc_context(STYLE):
         figure, axes = panels(2, len(histories), 3.0, 4.2)
         for column, (task, methods) in enumerate(histories.items()):
-            joint = {name: rows for name, rows in methods.items() if name != "cvae"}
-            alone = {name: rows for name, rows in methods.items() if name == "cvae"}
+            joint = {name: rows for name, rows in methods.items() if name in JOINT}
+            alone = {name: rows for name, rows in methods.items() if name not in JOINT}
             curves(axes[0, column], joint, f"{task}: joint models")
-            curves(axes[1, column], alone, f"{task}: CVAE")
+            curves(axes[1, column], alone, f"{task}: conditional models")
         legend_below(figure, *axes[:, 0])
     return finished(figure)
 
@@ -154,7 +156,7 @@ def information(histories: dict[str, dict[str, list[dict]]]) -> Figure:
         figure, axes = panels(1, len(histories), 3.0, 2.2)
         shades = ("#0072B2", "#56B4E9", "#CCE5F6")
         for axis, (task, methods) in zip(axes[0], histories.items(), strict=True):
-            names = [method for method in methods if method != "cvae"]
+            names = [method for method in methods if method in JOINT]
             left = np.zeros(len(names))
             layers = max(layer_count(methods[name][-1]) for name in names)
             for layer in range(layers, 0, -1):

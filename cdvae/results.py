@@ -19,6 +19,7 @@ COLUMNS = [
     *("n_samples", "value", "unit", "n_train", "n_test"),
 ]
 NAMES = METHOD_NAMES | {  # how methods are shown, in the order of the rows
+    "crossconv": "Cross convolution",
     "marginal": "(marginal)",
     "mean_noise": "(mean + noise)",
     "truth": "(truth)",
