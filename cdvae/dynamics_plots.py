@@ -11,13 +11,21 @@ from torch import Tensor
 from cdvae.crossconv import CrossConv, Sizes, future
 from cdvae.data.shapes import NAMES as SHAPES
 from cdvae.data.shapes import Pairs
+from cdvae.dynamics import Dynamics
 from cdvae.dynamics_analysis import Response
 from cdvae.dynamics_results import NAMES
 from cdvae.motions import COLUMNS, EDGES
-from cdvae.plots import STYLE, finished, legend_below, panels
+from cdvae.plots import STYLE, finished, legend_below, panels, save, watermark
 
 COLOURS = {"circle": "#0072B2", "square": "#D55E00", "triangle": "#009E73"}
 SHOWN = ("truth", "crossconv", "crossconv_empirical", "ae", "ae_empirical", "flow")
+
+
+def keep(figure: Figure, dynamics: Dynamics, name: str) -> Figure:
+    """Write a figure beside the others of this profile and data; returns it, to be shown."""
+    watermark(figure, dynamics.profile.name)
+    save(figure, dynamics.figure(name))
+    return figure
 
 
 def show(axis, picture: Tensor, title: str = "") -> None:
@@ -146,7 +154,7 @@ def motion_histograms(histograms: pd.DataFrame) -> Figure:
                     axis.set_xlabel("circle's step (px)" if joint else "x (px)")
                 if joint:
                     axis.set_ylabel("triangle's step (px)")
-            axes[row, 0].set_ylabel(f"{NAMES[method].replace(', ', chr(10))}\n\ny (px)")
+            axes[row, 0].set_ylabel(f"{NAMES[method].replace(', ', chr(10), 1)}\n\ny (px)")
     return finished(figure)
 
 

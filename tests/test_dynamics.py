@@ -1,0 +1,169 @@
+"""Visual Dynamics as an experiment: baselines, frames of clips, analyses, files (smoke profile)."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from cdvae import cli, dynamics_analysis, futures
+from cdvae.config import load_profile
+from cdvae.crossconv import CrossConv
+from cdvae.data import frames, shapes
+from cdvae.dynamics_results import NAMES, finish, open_dynamics
+from cdvae.experiments import Experiment
+from cdvae.files import InputError
+from cdvae.framepairs import FramePairs
+from cdvae.motions import COLUMNS
+from tests.test_clips import write_video
+
+
+def test_pairs_become_pictures_and_differences_in_range():
+    pairs = shapes.load("test", 8, 0)
+    batch = FramePairs(pairs.first, pairs.second).batch(slice(2, 5), 0.25)
+    assert batch.x_c.shape == (3, 3, 64, 64) and batch.kl_weight == 0.25
+    assert 0 <= batch.x_c.min() and batch.x_c.max() <= 1
+    assert torch.equal(((batch.x_c + batch.x_g) * 255).round().to(torch.uint8), pairs.second[2:5])
+
+
+def test_a_picture_laid_under_its_own_flow_moves_as_it_moved():
+    """The flow baseline fails by its neighbours, not by how their flow is laid over a picture."""
+    pairs = shapes.load("test", 100, 3)
+    field = shapes.flow(pairs.shapes, pairs.motion)
+    centre = pairs.shapes.centre.floor().long()
+    for n in range(100):
+        top = int(pairs.shapes.rank[n].argmax())
+        x, y = centre[n, top].tolist()
+        assert torch.equal(field[n, :, y, x], pairs.motion[n, top])
+    seen = shapes.visible(pairs.shapes) > 0.1
+    found = futures.mean_flow(pairs.shapes, field)
+    assert torch.allclose(found[seen], pairs.motion[seen], atol=1e-4)
+    draw = futures.flow_draw(pairs, pairs)  # the nearest picture is the picture itself
+    after = pairs.first.float() / 255 + draw(slice(0, 100), 1)[:, 0]
+    wrong = (after - pairs.second.float() / 255).abs()[seen.all(1)]
+    assert wrong.max() < 0.02
+
+
+def test_the_pair_of_a_frame_is_a_fifth_of_a_second_later(tmp_path):
+    def grey(index: int) -> np.ndarray:
+        return np.full((64, 64, 3), 4 * index, np.uint8)
+
+    write_video(tmp_path / "clip.avi", 60, 25.0, grey)
+    found = frames.clip_frames(tmp_path, 32, "clip.avi")
+    assert found["first"].shape == found["second"].shape == (8, 3, 32, 32)
+    apart = (found["second"].mean((1, 2, 3)) - found["first"].mean((1, 2, 3))) / 4
+    assert np.allclose(apart, 5, atol=0.6)  # frames, of 1/25 s; the codec is not exact
+
+
+class Puppet:
+    """A stand-in for a network whose kernels follow the steps of the shapes by a known rule."""
+
+    def __init__(self, pairs: shapes.Pairs):
+        step = (pairs.motion * shapes.AXES).sum(2)
+        self.made = 0.1 * torch.randn(len(step), 2, 4, 5, 5, generator=torch.manual_seed(0))
+        for kind, (scale, number) in enumerate(((0, 1), (1, 3), (1, 0))):
+            self.made[:, scale, number, kind, 2] += step[:, kind]
+
+    def q_z_given_x(self, x_c, x_g):
+        return x_c, x_g
+
+    def kernels(self, z):
+        return self.made
+
+
+def test_the_kernels_that_answer_to_each_shape_are_found():
+    pairs = shapes.load("test", 300, 1)
+    pairs = pairs._replace(motion=shapes.draw_motion(300, torch.Generator().manual_seed(5)))
+    pairs.motion[:, 2] *= pairs.motion[:, 2].sign() * (torch.rand(300, 1) - 0.5).sign()  # unpaired
+    found = dynamics_analysis.responses(Puppet(pairs), pairs)
+    assert [(f.scale, f.map) for f in found] == [(0, 1), (1, 3), (1, 0)]
+    for kind, answer in enumerate(found):
+        assert answer.share > 0.9
+        change = (answer.kernels[2] - answer.kernels[0]) / 8
+        assert change[kind, 2] == pytest.approx(1, abs=0.1)
+
+
+def test_transfer_and_traversal_give_frames_for_every_picture():
+    torch.manual_seed(0)
+    model = CrossConv(3, 3, load_profile("smoke").dynamics.network, 0.1).eval()
+    pairs = shapes.load("test", 6, 0)
+    source = shapes.Pairs(pairs.first[:2], pairs.second[:2])
+    x_c = pairs.first[2:].float() / 255
+    moved = dynamics_analysis.transfer(model, source, x_c)
+    assert moved.shape == (2, 4, 3, 64, 64) and 0 <= moved.min() and moved.max() <= 1
+    with torch.no_grad():
+        z, _ = model.q_z_given_x(*FramePairs(*source[:2]).batch(slice(0, 2))[:2])
+    alone = (x_c[3] + model.sample_given_z(x_c[3:], z[None, 1:])[0, 0]).clamp(0, 1)
+    assert torch.allclose(moved[1, 3], alone, atol=1e-5)
+    values = torch.tensor([-1.0, 0.0, 1.0])
+    assert dynamics_analysis.traverse(model, x_c, 0, values).shape == (4, 3, 3, 64, 64)
+
+
+@pytest.fixture(scope="module")
+def finished(output):
+    dynamics = open_dynamics("smoke")
+    return dynamics, finish(dynamics, quiet=True)
+
+
+def test_scores_of_every_method_are_tidy(finished):
+    dynamics, scores = finished
+    folder = dynamics.folder()
+    read = pd.read_csv(folder / "scores.csv")
+    expected = "profile,data,task,method,seed,metric,n_samples,value,unit,n_train,n_test"
+    assert ",".join(read.columns) == expected and len(read) == len(scores)
+    assert set(read.method) == {*NAMES, "crossconv_encoded", "ae_encoded"}
+    for column in COLUMNS:
+        assert set(read[read.metric == f"kl_{column}"].method) == set(read.method)
+    assert {"code_kl", "active_dimensions"} <= set(read[read.method == "crossconv"].metric)
+    table = pd.read_csv(folder / "table_kl.csv")
+    assert list(table.method) == list(NAMES.values())
+    assert {f"{column}_paper_unverified" for column in COLUMNS} <= set(table.columns)
+    about = json.loads((folder / "provenance.json").read_text())
+    assert {"seconds", "key", "circumstances"} <= set(about["runs"]["motion/crossconv/0"])
+
+
+def test_the_world_scored_as_a_method_is_nearly_perfect(finished):
+    value = finished[1].set_index(["method", "metric"]).value
+    for kind in COLUMNS[:3]:
+        assert value["truth", f"axis_{kind}"] > 0.98 and value["truth", f"moves_{kind}"] > 0.99
+        assert value["truth", f"measuring_error_{kind}"] < 0.2
+
+
+def test_results_and_checkpoint_serve_a_clone_without_a_cache(finished, tmp_path, monkeypatch):
+    monkeypatch.setenv("CDVAE_CACHE", str(tmp_path))
+    dynamics = open_dynamics("smoke")
+    scores = finish(dynamics, quiet=True)
+    model = dynamics.model(dynamics.runs()[0])
+    assert len(scores) == len(finished[1]) and not any(tmp_path.iterdir())
+    again = finished[0].model(finished[0].runs()[0])
+    for a, b in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_other_settings_are_other_runs(finished):
+    dynamics, _ = finished
+    run = dynamics.runs()[0]
+    before = dynamics.key(run), dynamics.score_key(run)
+    dynamics = open_dynamics("smoke")
+    dynamics.settings = replace(dynamics.settings, n_samples=5)
+    assert dynamics.key(run) == before[0] and dynamics.score_key(run) != before[1]
+    dynamics.settings = replace(dynamics.settings, sigma=0.3)
+    assert dynamics.key(run) != before[0]
+
+
+def test_bad_data_are_named(capsys):
+    with pytest.raises(InputError, match="not on 'coco'"):
+        open_dynamics("smoke", "coco")
+    with pytest.raises(InputError, match="needs --root"):
+        open_dynamics("smoke", "ucf101")
+    with pytest.raises(InputError, match="no folder"):
+        finish(open_dynamics("smoke", "ucf101", "no/such/folder"), quiet=True)
+    assert cli.main(["reproduce", "--tasks", "relighting", "--methods", "crossconv"]) == 2
+    assert "predicts motion only" in capsys.readouterr().err
+
+
+def test_the_row_of_table_4_is_for_motion_alone():
+    runs = Experiment(load_profile("smoke")).runs()
+    assert [run.task for run in runs if run.method == "crossconv"] == ["motion"]
