@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from test_clips import write_video
 
 from cdvae import cli, dynamics_analysis, futures
 from cdvae.config import load_profile
@@ -17,7 +18,6 @@ from cdvae.experiments import Experiment
 from cdvae.files import InputError
 from cdvae.framepairs import FramePairs
 from cdvae.motions import COLUMNS
-from tests.test_clips import write_video
 
 
 def test_pairs_become_pictures_and_differences_in_range():
