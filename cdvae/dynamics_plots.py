@@ -200,6 +200,12 @@ def code(kl: pd.DataFrame) -> Figure:
     return finished(figure)
 
 
+def signed(value: float) -> str:
+    """A number with its sign, 0 without."""
+    text = f"{value:+.1f}".replace("-", "−")
+    return "0" if text[1:] == "0.0" else text
+
+
 def traversal(
     values: Tensor, frames: list[Tensor], steps: list[Tensor] | None, names: list[str]
 ) -> Figure:
@@ -216,7 +222,7 @@ def traversal(
         for row, name in enumerate(names):
             for k in range(n):
                 axis = figure.add_subplot(grid[row, k])
-                show(axis, frames[row][k], f"{float(values[k]):+.1f}" if row == 0 else "")
+                show(axis, frames[row][k], signed(float(values[k])) if row == 0 else "")
                 if k == 0:
                     axis.set_ylabel(name)
             if steps is None:
