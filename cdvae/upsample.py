@@ -6,10 +6,10 @@ at their common centroid; it has a weight w_j and an orientation θ_j. The field
 
     Interp(w, θ; S)(x) = m_s + Σ_j w_j B_j(x),   the sum over the samples in x's own segment s,
 
-where B_j is a Gaussian, longer along θ_j than across; those at a pixel are scaled to sum to one. m_s
-is the level of a segment, so that the penalty on |w| pulls to that level and not to zero. ↓G∗ is the
-mean over each cell, as photos were brought to 32 × 32 (`data/photos.py`). For fixed θ this is linear
-least squares,
+where B_j is a Gaussian, longer along θ_j than across; those at a pixel are scaled to sum to one.
+m_s is the level of a segment, so that the penalty on |w| pulls to that level and not to zero. ↓G∗
+is the mean over each cell, as photos were brought to 32 × 32 (`data/photos.py`). For fixed θ this
+is linear least squares,
 
     min |A w + C m − Y_d|² + λ |w|² + μ |m − m̄|²,
 
