@@ -108,12 +108,14 @@ def open_one(options: argparse.Namespace):
 
 def reproduce(options: argparse.Namespace) -> None:
     """Train and score in this process, then run the notebooks on the finished results."""
-    from cdvae import notebooks, results
+    from cdvae import notebooks, results, shown
     from cdvae.experiments import open_runs
 
     parameters = {name: getattr(options, name) for name in notebooks.PARAMETERS}
-    results.finish(*open_runs(**parameters))
+    experiment, runs = open_runs(**parameters)
+    results.finish(experiment, runs)
     folder = results.results_folder(options.profile, options.data)
+    shown.update(experiment, runs, folder)
     for path in notebooks.numbered():
         output = folder / "notebooks" / path.name
         if notebooks.is_current(output, path, parameters):

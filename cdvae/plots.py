@@ -37,7 +37,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     """Write a figure as PNG and PDF beside each other, without dates; returns both paths."""
     written = []
     for suffix, about in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
-        with atomic(path.with_suffix(suffix)) as temporary:
+        with atomic(path.with_suffix(suffix)) as temporary, plt.rc_context(STYLE):
             figure.savefig(temporary, metadata=about, bbox_inches="tight")
         written.append(path.with_suffix(suffix))
     return written

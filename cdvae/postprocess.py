@@ -7,6 +7,7 @@ import torch
 
 from cdvae.data.intrinsic import DARKEST, linear_to_srgb, srgb_to_linear
 
+HUELESS = 8 / 255  # of the largest minus the smallest channel
 Upsample = Callable[[np.ndarray], np.ndarray]  # (n, 32, 32) -> (n, H, W), linear
 
 
@@ -45,16 +46,17 @@ def own_shading(light: np.ndarray, shading: np.ndarray) -> np.ndarray:
 def resaturated(colours: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, float]:
     """Colours (H, W, 3) in [0, 1] with HSV saturation `new` (H, W), hue and value kept.
 
-    Saturation beyond [0, 1] is clipped; returns the share of pixels where it was. A grey pixel
-    has no hue and stays as it is.
+    Saturation beyond [0, 1] is clipped; returns the share of pixels where it was. A grey pixel has
+    no hue and stays grey, and below HUELESS a hue is mostly the JPEG's noise: there the change of
+    saturation fades to none in proportion.
     """
     value, least = colours.max(2), colours.min(2)
-    coloured = value > least
-    now = np.where(coloured, (value - least) / np.where(coloured, value, 1), 1)
-    ratio = np.where(coloured, new.clip(0, 1) / now, 0)
+    own = (value - least) / np.where(value > 0, value, 1)
+    known = np.minimum(1, (value - least) / HUELESS)
+    wanted = own + known * (new - own)
+    ratio = wanted.clip(0, 1) / np.where(own > 0, own, 1)
     made = value[..., None] - (value[..., None] - colours) * ratio[..., None]
-    clipped = coloured & ((new < 0) | (new > 1))
-    return made.clip(0, 1), float(clipped.mean())
+    return made.clip(0, 1), float(((wanted < 0) | (wanted > 1)).mean())
 
 
 def to_linear(photo: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from cdvae.data.clips import LISTS, SUFFIXES, VIDEOS
 from cdvae.data.fields import SIZE
-from cdvae.data.photos import to_rgb
+from cdvae.data.photos import coco_folder, to_rgb
 from cdvae.data.video import _frames, frame_times, pick_pairs
 from cdvae.files import InputError
 
@@ -27,6 +27,14 @@ def photo(path: Path, side: int | None = SIDE) -> np.ndarray:
     if image.size != (side, side):
         image = image.resize((side, side), Image.Resampling.LANCZOS)
     return np.asarray(image, np.float32) / 255
+
+
+def photo_path(data: str, root: Path, example: str) -> Path:
+    """The file of a test photo; InputError if it is gone."""
+    path = (coco_folder(root, "test") if data == "coco" else root) / example
+    if not path.is_file():
+        raise InputError(f"no photo {path}: give the folder that the results were made of")
+    return path
 
 
 def grey_of(rgb: np.ndarray) -> np.ndarray:
