@@ -108,17 +108,19 @@ def open_one(options: argparse.Namespace):
 
 def reproduce(options: argparse.Namespace) -> None:
     """Train and score in this process, then run the notebooks on the finished results."""
-    from cdvae import dynamics_results, notebooks, results
+    from cdvae import dynamics_results, notebooks, results, shown
     from cdvae.dynamics import DATA
     from cdvae.experiments import open_runs
 
     parameters = {name: getattr(options, name) for name in notebooks.PARAMETERS}
+    folder = results.results_folder(options.profile, options.data)
     if options.data != "shapes":
-        results.finish(*open_runs(**parameters))
+        experiment, runs = open_runs(**parameters)
+        results.finish(experiment, runs)
+        shown.update(experiment, runs, folder)
     if options.data in DATA and not options.methods:
         common = (options.profile, options.data, options.root, options.device)
         dynamics_results.finish(dynamics_results.open_dynamics(*common))
-    folder = results.results_folder(options.profile, options.data)
     for path in notebooks.numbered(options.data):
         output = folder / "notebooks" / path.name
         if notebooks.is_current(output, path, parameters):

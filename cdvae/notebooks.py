@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cdvae import results
+from cdvae import captions, figures, pictures, results, shown
 from cdvae.data.sources import TASKS_OF
 from cdvae.dynamics import Dynamics
 from cdvae.dynamics_results import finish, open_dynamics
 from cdvae.experiments import GUIDANCE_ROOMS, MODEL_ROOMS, Experiment, Run, open_runs
 from cdvae.files import InputError, atomic, code_hash, key_of, project_root, sha256, write_text
+from cdvae.gallery import Gallery
 
 PARAMETERS = {
     "profile": "quick",
@@ -33,7 +34,8 @@ KERNEL = "python3"
 DYNAMICS = "08_visual_dynamics"  # the notebook with data and models of its own
 SHOWN_BY = (  # code whose change redraws a notebook, or is checked by one
     *("plots.py", "pictures.py", "score_plots.py", "diagrams.py", "results.py", "tables.py"),
-    *("notebooks.py", "paper.py"),
+    *("notebooks.py", "paper.py", "claims.py", "figures.py", "captions.py", "gallery.py"),
+    *("shown.py", "arrows.py", "upsample.py", "postprocess.py"),
     *("dynamics_plots.py", "dynamics_results.py"),
     "data/statistics.py",
     *(f"{room}.py" for room in (*MODEL_ROOMS, *GUIDANCE_ROOMS)),
@@ -128,6 +130,33 @@ def open_visual_dynamics(namespace: dict) -> tuple[Dynamics, pd.DataFrame]:
     return dynamics, finish(dynamics, quiet=True)
 
 
+def open_gallery(study: Study) -> dict[str, Gallery]:
+    """The pictures of a study's tasks; draws the samples that are shown if they are not kept."""
+    folder = results.results_folder(study.profile, study.data)
+    shown.update(study.experiment, study.runs, folder)
+    found = figures.galleries_of(study.profile, study.data, study.experiment.source.root)
+    return {task: gallery for task, gallery in found.items() if task in study.tasks}
+
+
+def show_figures(study: Study, galleries: dict[str, Gallery], *names: str) -> None:
+    """Write these figures and show each with its caption."""
+    from IPython.display import Markdown, display
+
+    have = [name for name in names if name in figures.plates(galleries)]
+    for figure, caption in figures.draw(study.profile, galleries, have).values() if have else ():
+        display(figure, Markdown(caption))
+
+
+def show_committed(data: str, name: str, width: int = 720) -> None:
+    """Show a figure of the quick profile that the project comes with, smaller, and its caption."""
+    from IPython.display import Image, Markdown, display
+
+    path = project_root() / "figures" / "quick" / data / f"{name}.png"
+    if path.exists():
+        display(Image(pictures.as_jpeg(path, width)))
+        display(Markdown(captions.of(path) + f" On {data}."))
+
+
 def numbered(data: str | None = None) -> list[Path]:
     """The project's notebooks in order; with `data`, those that this data set is for."""
     every = sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -161,7 +190,8 @@ def write(notebook: dict, path: Path) -> None:
 def inputs(profile: str, data: str) -> dict[str, str]:
     """Hashes of the result files that a notebook reads."""
     folder = results.results_folder(profile, data)
-    return {path.name: sha256(path) for path in sorted(folder.glob("*.csv"))}
+    paths = sorted([*folder.glob("*.csv"), *folder.glob("shown-*.safetensors")])
+    return {path.name: sha256(path) for path in paths}
 
 
 def stamp(path: Path, parameters: dict) -> dict[str, str]:

@@ -1,5 +1,8 @@
 """Pictures of fields: layers side by side, Figure 3, and the embedding with thumbnails."""
 
+from io import BytesIO
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -44,6 +47,17 @@ def colour_wheel(size: int = 33) -> Tensor:
     x, y = torch.meshgrid(line, line, indexing="xy")
     inside = x.square() + y.square() <= 1
     return torch.stack([x, y]) * inside
+
+
+def as_jpeg(path: Path, width: int) -> bytes:
+    """A picture file as JPEG of that width, light enough to stand in a notebook."""
+    from PIL import Image
+
+    image = Image.open(path).convert("RGB")
+    image = image.resize((width, round(image.height * width / image.width)))
+    data = BytesIO()
+    image.save(data, "JPEG", quality=80)
+    return data.getvalue()
 
 
 def layers_page(splits: dict[str, Fields], n: int = 8) -> Figure:

@@ -41,7 +41,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     """Write a figure as PNG and PDF beside each other, without dates; returns both paths."""
     written = []
     for suffix, about in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
-        with atomic(path.with_suffix(suffix)) as temporary:
+        with atomic(path.with_suffix(suffix)) as temporary, plt.rc_context(STYLE):
             figure.savefig(temporary, metadata=about, bbox_inches="tight")
         written.append(path.with_suffix(suffix))
     return written
@@ -64,6 +64,18 @@ def legend_below(figure: Figure, *axes) -> None:
     entries = [axis.get_legend_handles_labels() for axis in axes]
     handles, labels = (sum(each, []) for each in zip(*entries, strict=True))
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+
+
+def fields_row(fields: dict[str, np.ndarray]) -> Figure:
+    """Scalar fields (H, W) in [0, 1] side by side, with their titles and one colour bar."""
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, len(fields), 1.6, 1.7)
+        for axis, (title, field) in zip(axes[0], fields.items(), strict=True):
+            drawn = axis.imshow(field, vmin=0, vmax=1, cmap="cividis", interpolation="nearest")
+            axis.set(title=title, xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+        figure.colorbar(drawn, ax=axes[0], ticks=[0, 0.5, 1], shrink=0.8)
+    return finished(figure)
 
 
 def watermark(figure: Figure, profile: str) -> None:

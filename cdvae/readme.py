@@ -1,12 +1,13 @@
-"""The README's results, written from the result files: `python -m cdvae.readme`."""
+"""The README's hero figure and results, from the files made: `python -m cdvae.readme`."""
 
 import pandas as pd
 
+from cdvae import captions
 from cdvae.files import project_root, write_text
 from cdvae.paper import LAYERS
 from cdvae.results import NAMES, cell, results_folder, summary
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+HERO = (("quick", "coco"), ("quick", "ucf101"))  # Figure 1 of both, below each other
 SHOWN = (
     ("quick", "scenes", "the built-in world"),
     ("quick", "coco", "MS-COCO photos"),
@@ -55,12 +56,30 @@ def table(each: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def hero_block() -> str:
+    """Figure 1 of photos and of clips, as far as they are drawn, with their captions' sentences."""
+    pictures, texts = [], []
+    for profile, data in HERO:
+        path = project_root() / "figures" / profile / data / "figure1.png"
+        if path.exists():
+            place = path.relative_to(project_root()).as_posix()
+            pictures.append(f"![Figure 1 on {data}: an original and four samples]({place})")
+            texts.append(captions.of(path))
+    return "\n".join(pictures) + "\n\n" + "\n\n".join(texts) + "\n"
+
+
+def between(text: str, name: str, block: str) -> str:
+    """The text with the block between the markers of that name."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{block}{end}{rest.split(end)[1]}"
+
+
 def update() -> None:
-    """Put the present results between the README's markers."""
+    """Put the present figure and results between the README's markers."""
     path = project_root() / "README.md"
-    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    write_text(path, f"{before}{BEGIN}\n{results_block()}{END}{after}")
+    text = between(path.read_text(encoding="utf-8"), "hero", hero_block())
+    write_text(path, between(text, "results", results_block()))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,159 @@
+"""The figures of samples: kept examples, same bytes, captions, bad input."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from cdvae import captions, figures, shown
+from cdvae.config import load_profile
+from cdvae.data.originals import clip_path, photo, photo_path
+from cdvae.experiments import Experiment
+from cdvae.files import InputError, sha256
+from cdvae.plots import save
+from cdvae.results import finish, results_folder
+
+
+@pytest.fixture(scope="module")
+def kept(output):
+    """Smoke runs of two methods on two tasks, and the samples that are shown of them."""
+    experiment = Experiment(load_profile("smoke"))
+    runs = experiment.runs(["resaturation", "motion"], ["nn", "gauss"], [0])
+    finish(experiment, runs, quiet=True)
+    folder = results_folder("smoke", "scenes")
+    shown.update(experiment, runs, folder)
+    return experiment, runs, folder
+
+
+def test_what_is_shown_are_the_first_examples_and_the_first_samples(kept):
+    experiment, runs, folder = kept
+    found = shown.load(shown.path_of(folder, "resaturation"))
+    test = experiment.fields("resaturation")["test"]
+    assert found.ids == list(test.ids[: shown.PAGE]) and found.main == "gauss"
+    assert np.allclose(found.x_g, test.x_g[: shown.PAGE], atol=1e-3)
+    gauss = next(run for run in runs if run.task == "resaturation" and run.method == "gauss")
+    draw, _ = experiment.sampler(gauss, "test")
+    assert np.allclose(found.samples["gauss"][0], draw(slice(0, 1), 4)[0], atol=2e-3)
+    assert found.samples["nn"].shape == (shown.N_COMPARED, 1, 1, 32, 32)
+
+
+def test_the_nearest_neighbour_shown_is_the_one_that_was_scored(kept):
+    experiment, runs, folder = kept
+    found = shown.load(shown.path_of(folder, "resaturation"))
+    run = next(run for run in runs if run.task == "resaturation" and run.method == "nn")
+    draw, about = experiment.sampler(run, "test")
+    assert found.runs["nn"]["smoothing_px"] == about["smoothing_px"]
+    assert np.allclose(found.samples["nn"][:, 0], draw(slice(0, 2), 1)[:, 0], atol=1e-3)
+
+
+def test_a_second_update_changes_nothing_and_fewer_methods_lose_nothing(kept):
+    experiment, runs, folder = kept
+    path = shown.path_of(folder, "resaturation")
+    before = sha256(path), path.stat().st_mtime_ns
+    shown.update(experiment, runs, folder)
+    shown.update(experiment, [run for run in runs if run.method == "gauss"], folder)
+    assert (sha256(path), path.stat().st_mtime_ns) == before
+
+
+def test_one_example_of_each_clip():
+    class Fields:
+        ids = ("b/x#3", "b/x#0", "a/y#1", "b/x#1", "c/z#2")
+
+    assert shown.first_rows(Fields, 2) == [0, 2]
+    assert shown.first_rows(Fields, 9) == [0, 2, 4]
+
+
+def test_on_scenes_the_picture_belongs_to_the_fields(kept):
+    """Its HSV saturation is the task's x_g, in linear light."""
+    found = shown.load(shown.path_of(kept[2], "resaturation"))
+    value, least = found.image.max(1), found.image.min(1)
+    assert np.abs((value - least) / value - found.x_g[:, 0]).max() < 0.02  # half precision
+
+
+def test_figures_have_the_same_bytes_twice(kept, tmp_path):
+    galleries = figures.galleries_of("smoke", "scenes", None)
+    for name, (page, _) in figures.plates(galleries).items():
+        pairs = [save(page(), tmp_path / run / name) for run in ("one", "two")]
+        for first, second in zip(*pairs, strict=True):
+            assert sha256(first) == sha256(second), first.name
+            assert b"CreationDate" not in first.read_bytes()
+
+
+def test_the_command_draws_all_and_says_what_each_shows(kept, capsys):
+    assert figures.main(["--profile", "smoke"]) == 0
+    folder = figures.figures_folder("smoke", "scenes")
+    names = ["figure1", "figure5", "figure7", "figure7b", "figure8", "figure8b"]
+    for name in names:
+        assert (folder / f"{name}.png").exists() and (folder / f"{name}.pdf").exists()
+        assert captions.of(folder / f"{name}.png").startswith(f"**Figure {name[6:]}.**")
+    before = (folder / captions.FILE).read_text()
+    figures.draw("smoke", figures.galleries_of("smoke", "scenes", None), ["figure7"])
+    assert (folder / captions.FILE).read_text() == before
+    numbers = re.findall(r"\*\*Figure (\w+)\.", before)
+    assert numbers == ["1", "5", "7", "7b", "8", "8b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--profile", "smoke", "--data", "folder", "--root", "."], "run cdvae reproduce"),
+        (["--profile", "none"], "no samples in"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments, message, capsys):
+    assert figures.main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_photos_need_their_root(kept):
+    found = shown.load(shown.path_of(kept[2], "resaturation"))
+    with pytest.raises(InputError, match="need --root"):
+        figures.Gallery(found, "coco", None)
+    with pytest.raises(InputError, match="no photo"):
+        figures.Gallery(found, "folder", ".").original(0)
+
+
+def test_photos_are_squares_in_range(tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (100, 70), (255, 128, 0)).save(tmp_path / "a.png")
+    assert photo_path("folder", tmp_path, "a.png") == tmp_path / "a.png"
+    assert photo(tmp_path / "a.png").shape == (512, 512, 3)
+    small = photo(tmp_path / "a.png", side=None)
+    assert small.shape == (64, 64, 3)
+    assert np.allclose(small[0, 0], [1, 128 / 255, 0], atol=0.01)
+
+
+def test_clips_are_found_by_their_ids(tmp_path):
+    (tmp_path / "UCF-101" / "Archery").mkdir(parents=True)
+    (tmp_path / "ucfTrainTestlist").mkdir()
+    path = tmp_path / "UCF-101" / "Archery" / "v_Archery_g01_c01.avi"
+    path.touch()
+    assert clip_path(tmp_path, "Archery/v_Archery_g01_c01") == path
+    with pytest.raises(InputError, match="no clip"):
+        clip_path(tmp_path, "Archery/v_Archery_g01_c02")
+
+
+def test_a_frame_is_the_one_whose_flow_was_measured(shared):
+    """Shrunk to the grid it is the example's x_c."""
+    from cdvae.data.originals import frame
+    from cdvae.data.video import clip_pairs, small
+
+    root = shared / "data" / "clips"
+    path = next((root / "UCF-101").rglob("*.avi"))
+    found = clip_pairs(path.parent, 8, "dis", path.name)
+    name = path.relative_to(root / "UCF-101").with_suffix("").as_posix()
+    slot = int(found["slot"][1])
+    assert np.array_equal(small(frame(root, f"{name}#{slot}")).transpose(2, 0, 1), found["x_c"][1])
+
+
+def test_reproduced_is_near_the_original_only_as_far_as_the_model_is_good(kept):
+    """z_o is a code of the original: it gives it back better than another example's does."""
+    found = shown.load(shown.path_of(kept[2], "resaturation"))
+    mine = ((found.reproduced["nn"] - found.x_g[:2]) ** 2).mean()
+    other = ((found.reproduced["nn"] - found.x_g[[1, 0]]) ** 2).mean()
+    assert mine < other
+    assert torch.isfinite(torch.from_numpy(found.reproduced["gauss"])).all()
+    json.dumps(found.runs)  # provenance is plain

@@ -1,0 +1,114 @@
+"""Detail maps, relighting and resaturation against their definitions and a second library."""
+
+import cv2
+import numpy as np
+import pytest
+
+from cdvae.data.intrinsic import DARKEST
+from cdvae.postprocess import (
+    HUELESS,
+    own_shading,
+    relit,
+    resaturated,
+    to_linear,
+    to_srgb,
+    with_details,
+)
+from cdvae.upsample import Upsampler
+
+RANDOM = np.random.default_rng(0)
+
+
+def colours(side: int = 64) -> np.ndarray:
+    return RANDOM.random((side, side, 3)).astype(np.float32)
+
+
+def test_details_are_the_identity_when_the_codes_are_equal():
+    photo, field = colours(), RANDOM.random((32, 32)).astype(np.float32)
+    original = RANDOM.random((64, 64)).astype(np.float32)
+    upsample = Upsampler(photo.mean(2))
+    made = with_details(field[None], field, original, upsample)
+    assert np.array_equal(made[0], original)
+    light = to_linear(photo)
+    shading = own_shading(light, original)
+    same, clipped = relit(light, shading, shading)
+    assert clipped == 0 and np.allclose(to_srgb(same), photo, atol=1e-5)
+
+
+def test_details_are_equation_10():
+    upsample = Upsampler(colours().mean(2))
+    generated = RANDOM.random((3, 32, 32))
+    reproduced, original = RANDOM.random((32, 32)), RANDOM.random((64, 64))
+    made = with_details(generated, reproduced, original, upsample)
+    expected = upsample(generated) + (original - upsample(reproduced[None])[0])
+    assert np.allclose(made, expected, atol=1e-4)
+
+
+def test_resaturation_keeps_hue_and_value():
+    photo = colours().clip(0.1, 1)
+    new = RANDOM.uniform(0.2, 1, photo.shape[:2]).astype(np.float32)
+    made, clipped = resaturated(photo, new)
+    before, after = (
+        cv2.cvtColor(each.astype(np.float32), cv2.COLOR_RGB2HSV) for each in (photo, made)
+    )
+    turn = np.abs(before[..., 0] - after[..., 0])
+    has_hue = photo.max(2) - photo.min(2) >= HUELESS
+    assert has_hue.mean() > 0.9
+    assert np.minimum(turn, 360 - turn)[has_hue].max() < 0.1
+    assert np.abs(before[..., 2] - after[..., 2]).max() < 1e-6
+    assert np.abs(after[..., 1] - new)[has_hue].max() < 1e-4 and clipped == 0
+
+
+def test_resaturation_with_its_own_saturation_is_the_identity():
+    photo = colours()
+    own = cv2.cvtColor(photo, cv2.COLOR_RGB2HSV)[..., 1]
+    assert np.allclose(resaturated(photo, own)[0], photo, atol=1e-5)
+
+
+def test_grey_stays_grey_and_clipping_is_counted():
+    photo = colours(10)
+    photo[..., 0], photo[..., 1] = 0.9, 0.1  # no pixel is nearly grey
+    photo[0] = 0.5  # ten grey pixels
+    photo[1] = 0.0  # ten black ones
+    new = np.full((10, 10), 0.5, np.float32)
+    new[2:4] = 1.3
+    new[4] = -0.2
+    new[0] = 3.0  # of grey pixels, where nothing is clipped
+    made, clipped = resaturated(photo, new)
+    assert np.array_equal(made[:2], photo[:2]) and clipped == pytest.approx(0.3)
+    assert np.allclose(made[4], made[4].max(1, keepdims=True))  # no colour left
+    assert np.abs(made[2:4].min(2)).max() < 1e-6  # full colour
+
+
+def test_the_change_fades_where_the_hue_does():
+    """From grey to HUELESS, a colour's saturation moves by its share of the way."""
+    for share in (0.0, 0.25, 0.5, 1.0, 2.0):
+        pixel = np.array([[[0.5, 0.5, 0.5 - share * HUELESS]]])
+        own = share * HUELESS / 0.5
+        made, _ = resaturated(pixel, np.array([[own + 0.3]]))
+        found = 1 - made.min() / made.max()
+        assert found == pytest.approx(own + 0.3 * min(share, 1))
+
+
+def test_relighting_is_albedo_times_shading_in_linear_light():
+    albedo, old, new = colours(8), 0.5, 0.25
+    light = albedo * np.float32(old)
+    made, clipped = relit(light, np.full((8, 8), old), np.full((8, 8), new))
+    assert np.allclose(made, albedo * new, atol=1e-6) and clipped == 0
+    made, clipped = relit(light, np.full((8, 8), old), np.full((8, 8), -1.0))
+    assert np.allclose(made, albedo * DARKEST, atol=1e-6) and clipped == 1
+    bright = np.where(np.arange(8) < 2, 2.0, 0.1) * np.ones((8, 1))
+    made, clipped = relit(np.ones((8, 8, 3)) * 0.5, np.full((8, 8), 0.5), bright)
+    assert made.max() == 1 and clipped == pytest.approx(0.25)
+
+
+def test_own_shading_leaves_an_albedo_in_range():
+    light = colours()
+    shading = own_shading(light, RANDOM.normal(0.5, 1, (64, 64)))
+    assert shading.min() >= DARKEST and shading.max() <= 1
+    assert (light / shading[..., None]).max() <= 1
+
+
+def test_linear_light_there_and_back():
+    photo = colours()
+    assert np.allclose(to_srgb(to_linear(photo)), photo, atol=1e-5)
