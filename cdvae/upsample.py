@@ -35,8 +35,8 @@ CELLS = SIZE**2
 class Settings:
     """Chosen on training photos (`upsampling.py`); lengths are in cells of the grid."""
 
-    scale: float = 200.0  # of the segmentation: larger, fewer segments
-    smallest: float = 10.0  # least area of a segment, in cells
+    scale: float = 1000.0  # of the segmentation: larger, fewer segments
+    smallest: float = 20.0  # least area of a segment, in cells
     along: float = 0.6  # deviation of a basis function along its orientation
     across: float = 0.3  # and across, where the photo has one clear orientation
     weight: float = 1e-3  # λ

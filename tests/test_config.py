@@ -54,9 +54,9 @@ def test_environment_and_pyproject_agree():
     assert f"python{project['requires-python']}" in environment
 
 
-def test_the_readmes_results_are_those_of_the_files(monkeypatch):
+def test_the_readmes_figure_and_results_are_those_of_the_files(monkeypatch):
     monkeypatch.delenv("CDVAE_OUTPUT")  # the committed results, not the tests'
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = text.split(readme.BEGIN)[1].split(readme.END)[0]
-    assert shown.strip() == readme.results_block().strip()
-    assert "CVAE" in shown
+    assert readme.between(text, "results", readme.results_block()) == text
+    assert readme.between(text, "hero", readme.hero_block()) == text
+    assert "CVAE" in readme.results_block() and "figure1.png" in readme.hero_block()

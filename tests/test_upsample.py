@@ -1,9 +1,12 @@
 """The upsampling of Sec. 4.2 against a dense solution, and what must hold for any photo."""
 
+import json
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cdvae.upsample import DEFAULT, SIZE, Upsampler, downsample, orientations, segments
@@ -131,6 +134,20 @@ def test_segments_are_numbered_and_large_enough():
     label = segments(photo())
     assert set(np.unique(label)) == set(range(label.max() + 1)) and label.max() > 0
     assert np.bincount(label.ravel()).min() >= DEFAULT.smallest * 16
+
+
+def test_the_settings_are_those_chosen_on_training_photos():
+    path = Path(__file__).parents[1] / "results" / "quick" / "coco" / "upsampling.json"
+    assert json.loads(path.read_text())["settings"] == asdict(DEFAULT)
+
+
+def test_the_committed_table_has_us_above_bicubic_and_consistent():
+    table = pd.read_csv(Path(__file__).parents[1] / "results" / "quick" / "coco" / "upsampling.csv")
+    for _, photos in table[table.input == "mean of S"].groupby("photos"):
+        row = photos.set_index("method")
+        assert row.psnr_db["ours"] > row.psnr_db["bicubic"]
+        assert row.edge_rmse["ours"] < row.edge_rmse["bicubic"]
+        assert row.consistency_rmse["ours"] < 1e-3
 
 
 def test_sizes_that_do_not_fit_are_refused():
