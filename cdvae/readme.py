@@ -13,11 +13,15 @@ SHOWN = (
     ("quick", "coco", "MS-COCO photos"),
     ("quick", "ucf101", "clips in UCF101's layout"),
 )
-SCORES = (("best_error", "best error of 100"), ("variance", "variance"))
+SCORES = (  # metric, how it is shown, its scale
+    ("best_error", "best error of 100, × 10⁻²", 100),
+    ("variance", "variance, × 10⁻²", 100),
+    ("energy_score", "energy score", 1),
+)
 
 
 def results_block() -> str:
-    """Best error of 100 samples and variance of each method, task by task, as Markdown."""
+    """The scores of each method, task by task, as Markdown."""
     parts = []
     for profile, data, title in SHOWN:
         path = results_folder(profile, data) / "scores.csv"
@@ -39,18 +43,18 @@ def sizes(scores: pd.DataFrame) -> str:
 
 
 def table(each: pd.DataFrame) -> str:
-    """One row a method, two columns a task, × 10⁻²."""
+    """One row a method, a column for each task and score."""
     tasks = [task for task in LAYERS if task in set(each.task)]
-    heads = [f"{task}: {title}" for task in tasks for _, title in SCORES]
-    lines = ["| × 10⁻² | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    heads = [f"{task}: {title}" for task in tasks for _, title, _ in SCORES]
+    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for method in [name for name in NAMES if name in set(each.method)]:
         cells = []
         for task in tasks:
-            for metric, _ in SCORES:
+            for metric, _, scale in SCORES:
                 rows = each[(each.task == task) & (each.method == method) & (each.metric == metric)]
                 found = rows[rows.n_samples == 100]
                 cells += [
-                    cell(100 * r["mean"], 100 * r["std"], None, 2) for _, r in found.iterrows()
+                    cell(scale * r["mean"], scale * r["std"], None, 2) for _, r in found.iterrows()
                 ] or ["–"]
         lines.append(f"| {NAMES[method]} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
