@@ -1,5 +1,6 @@
 """One function a figure; every number comes from a results file or from a run's own record."""
 
+import logging
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,6 +13,8 @@ from cdvae.methods import JOINT
 from cdvae.metrics import COUNTS
 from cdvae.paper import LAYERS, TABLES
 from cdvae.results import NAMES, summary
+
+logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on the dates of fonts
 
 # Okabe & Ito's palette, safe for colour-blind readers; markers tell the methods apart in print.
 LOOKS = {
@@ -60,10 +63,10 @@ def panels(rows: int, columns: int, width: float, height: float):
 
 
 def legend_below(figure: Figure, *axes) -> None:
-    """One legend for all panels, of the entries of the given ones."""
+    """One legend for all panels, of all that the given ones name."""
     entries = [axis.get_legend_handles_labels() for axis in axes]
-    handles, labels = (sum(each, []) for each in zip(*entries, strict=True))
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    named = {label: handle for each in entries for handle, label in zip(*each, strict=True)}
+    figure.legend(named.values(), named, loc="outside lower center", ncols=len(named))
 
 
 def fields_row(fields: dict[str, np.ndarray]) -> Figure:
@@ -100,7 +103,7 @@ def figure4(scores: pd.DataFrame) -> Figure:
             unit = "px²" if task == "motion" else ""
             scatter(axes[0, column], ours, f"{task}, ours", f"× 10⁻² {unit}".strip())
             scatter(axes[1, column], paper, f"{task}, paper", "× 10⁻²")
-        legend_below(figure, axes[0, 0])
+        legend_below(figure, *axes[0, ::-1])
         watermark(figure, scores.profile.iloc[0])
     return finished(figure)
 
@@ -217,6 +220,6 @@ def best_error_curves(scores: pd.DataFrame) -> Figure:
             axis.set_xticks(COUNTS, COUNTS)
             axis.minorticks_off()
             axis.set_ylim(bottom=0)
-        legend_below(figure, axes[0, 0])
+        legend_below(figure, *axes[0, ::-1])
         watermark(figure, scores.profile.iloc[0])
     return finished(figure)

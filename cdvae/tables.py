@@ -22,7 +22,8 @@ def likelihoods(scores: pd.DataFrame) -> pd.DataFrame:
     draws and its standard error over test examples; the same of −log p(x_g | x_c), which is what
     Table 1 quotes for CVAE; then bits for each value of x_g, and the effective number of draws.
     """
-    each = summary(scores).set_index(["task", "method", "metric", "n_samples"])["mean"]
+    index = ["task", "method", "metric", "n_samples"]
+    each = summary(scores).set_index(index)["mean"].sort_index()
     k = scores[scores.metric == "nll_conditional"].n_samples.max()
     rows = []
     for task in LAYERS:

@@ -17,14 +17,16 @@ from cdvae.results import finish, results_folder
 
 
 @pytest.fixture(scope="module")
-def kept(output):
+def kept(tmp_path_factory):
     """Smoke runs of two methods on two tasks, and the samples that are shown of them."""
-    experiment = Experiment(load_profile("smoke"))
-    runs = experiment.runs(["resaturation", "motion"], ["nn", "gauss"], [0])
-    finish(experiment, runs, quiet=True)
-    folder = results_folder("smoke", "scenes")
-    shown.update(experiment, runs, folder)
-    return experiment, runs, folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CDVAE_OUTPUT", str(tmp_path_factory.mktemp("figures")))  # no others' results
+        experiment = Experiment(load_profile("smoke"))
+        runs = experiment.runs(["resaturation", "motion"], ["nn", "gauss"], [0])
+        finish(experiment, runs, quiet=True)
+        folder = results_folder("smoke", "scenes")
+        shown.update(experiment, runs, folder)
+        yield experiment, runs, folder
 
 
 def test_what_is_shown_are_the_first_examples_and_the_first_samples(kept):

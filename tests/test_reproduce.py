@@ -198,6 +198,8 @@ def test_committed_notebooks_are_as_they_ran(path, monkeypatch):
     assert path.stat().st_size < 1_000_000
     assert "widgets" not in notebook["metadata"]
     assert not any("execution" in cell["metadata"] for cell in notebook["cells"])
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    assert not any(output.get("name") == "stderr" for output in outputs)  # no warning, no path
 
 
 @pytest.mark.parametrize(
