@@ -249,6 +249,16 @@ def plates(galleries: dict[str, Gallery]) -> dict[str, tuple[Callable, Callable]
     return found
 
 
+def make_all(galleries: dict[str, Gallery]) -> None:
+    """Make every picture, photo by photo, so that tasks which show the same one share its work."""
+    photos = [each for each in galleries.values() if each.task != "motion"]
+    for k in range(max(map(len, photos), default=0)):
+        for gallery in photos:
+            for method in gallery.shown.runs:
+                if k < len(gallery.shown.samples[method]):
+                    gallery.made(k, method)
+
+
 def draw(profile: str, galleries: dict[str, Gallery], names: Collection[str] = ()) -> dict:
     """Write these figures (by default all) as PNG and PDF; returns {name: (figure, caption)}.
 
@@ -256,6 +266,8 @@ def draw(profile: str, galleries: dict[str, Gallery], names: Collection[str] = (
     """
     folder = figures_folder(profile, next(iter(galleries.values())).data)
     found = {}
+    if not names:
+        make_all(galleries)
     for name, (page, caption) in plates(galleries).items():
         if not names or name in names:
             figure = page()
