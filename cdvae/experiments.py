@@ -18,14 +18,21 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cdvae import guidance
-from cdvae.build import build_model, fit_unlearned, latents_of
+from cdvae.build import fit_unlearned, latents_of
 from cdvae.config import Profile, load_profile
-from cdvae.crossconv import CrossConv
 from cdvae.data import sources
 from cdvae.data.fields import Fields, task_named
 from cdvae.data.sources import Plan, Source
 from cdvae.files import InputError, atomic, cache_root, code_hash, key_of, sha256, write_json
-from cdvae.methods import ALL_METHODS, BOUNDED, JOINT, LEARNED, MOTION_ONLY, settings_of
+from cdvae.methods import (
+    ALL_METHODS,
+    BOUNDED,
+    JOINT,
+    LEARNED,
+    MOTION_ONLY,
+    settings_of,
+    untrained,
+)
 from cdvae.metrics import COUNTS, score_samples
 from cdvae.progress import Progress
 from cdvae.provenance import circumstances, peak_memory_mb
@@ -202,10 +209,7 @@ class Experiment:
 
     def untrained(self, run: Run) -> nn.Module:
         """A model as training begins; initial weights come from torch's global random state."""
-        task, net = task_named(run.task), self.profile.crossconv
-        if run.method == "crossconv":
-            return CrossConv(task.channels_c, task.channels_g, net.network, net.sigma)
-        return build_model(run.method, task, self.profile)
+        return untrained(run.method, task_named(run.task), self.profile)
 
     def model(self, run: Run, progress: Progress | None = None) -> nn.Module:
         """The trained model of a run, loaded or trained."""

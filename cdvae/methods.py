@@ -2,7 +2,12 @@
 
 from dataclasses import asdict
 
+from torch import nn
+
+from cdvae.build import build_model
 from cdvae.config import Profile
+from cdvae.crossconv import CrossConv
+from cdvae.data.fields import Task
 
 JOINT = ("shallow", "gauss", "mdn4", "mdn12")  # bound log p(x_c, x_g)
 BOUNDED = ("cvae", *JOINT)  # bound a density of the whole field
@@ -19,3 +24,11 @@ def settings_of(method: str, profile: Profile) -> dict:
     groups |= {"nn": ("nearest",), "mean_noise": ("nearest",)}
     joint = ("network", "tie", "guidance", "training")
     return {name: asdict(getattr(profile, name)) for name in groups.get(method, joint)}
+
+
+def untrained(method: str, task: Task, profile: Profile) -> nn.Module:
+    """A model as training begins; initial weights come from torch's global random state."""
+    if method == "crossconv":
+        net = profile.crossconv
+        return CrossConv(task.channels_c, task.channels_g, net.network, net.sigma)
+    return build_model(method, task, profile)
