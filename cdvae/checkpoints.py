@@ -81,7 +81,7 @@ class Checkpoint:
 
         if self.task.name == "motion":
             raise InputError(f"{self.name} predicts motion: load a model of another task")
-        subject = subjects.photo(Path(photo), self.task.name)
+        subject = subjects.own(photo, self.task.name)
         fields = self.sample(subject.x_c, n, seed)[0, :, 0].numpy()
         own = self.reproduce(subject.x_c, subject.x_g, seed)[0, 0].numpy()
         made = subject.with_layers(fields, own)

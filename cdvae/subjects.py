@@ -94,7 +94,7 @@ class Subject:
 
 @lru_cache(3)
 def built_in(task: str, n: int, seed: int) -> Fields:
-    """The first n test scenes of a profile; with its own n and seed they are those of its tables."""
+    """The first n test scenes; with the n and seed of a profile they are those of its tables."""
     from cdvae.data import scenes
 
     return scenes.load(task_named(task), "test", n, seed)
@@ -108,9 +108,8 @@ def scene(task: str, k: int, n: int = 1000, seed: int = 0) -> Subject:
 
 def photo(path: Path, task: str) -> Subject:
     """A photo's layers; InputError where it cannot be read. Of motion it shows x_c alone."""
-    from cdvae.data import layers, originals, photos
+    from cdvae.data import layers, originals
 
-    path = existing(path)
     try:
         found = layers.WORK.get(task, layers.colours)(path.parent, path.name)
         picture = originals.photo(path, None if task == "motion" else originals.SIDE)
@@ -134,10 +133,9 @@ def photo(path: Path, task: str) -> Subject:
 
 def clip(path: Path, k: int = 0) -> Subject:
     """Pair k of a clip's up to eight (the last if there are fewer): a frame and its flow."""
-    from cdvae.data import originals, video
+    from cdvae.data import video
 
-    path = existing(path)
-    fields, slots = clip_fields(path)
+    fields, slots = clip_fields(path, path.stat().st_mtime_ns)
     k = min(k, len(fields) - 1)
     start = video.pick_pairs(video.frame_times(path))[slots[k]][0]
     frame = next(image for _, image in video.read_frames(path, [start]))
@@ -146,7 +144,7 @@ def clip(path: Path, k: int = 0) -> Subject:
 
 
 @lru_cache(2)
-def clip_fields(path: Path) -> tuple[Fields, list[int]]:
+def clip_fields(path: Path, changed: int) -> tuple[Fields, list[int]]:
     """The pairs of a clip, and which of the eight each is; InputError where it has none."""
     from cdvae.data import video
 
@@ -163,13 +161,20 @@ def clip_fields(path: Path) -> tuple[Fields, list[int]]:
     return fields, found["slot"].tolist()
 
 
-def own(path: Path, task: str, k: int = 0) -> Subject:
+def own(path: str | Path, task: str, k: int = 0) -> Subject:
     """A photo or clip of one's own for a task: motion takes either, the others take photos."""
+    path = existing(path)
+    return prepared(path, path.stat().st_mtime_ns, task, k)
+
+
+@lru_cache(3)  # of some 50 MB each
+def prepared(path: Path, changed: int, task: str, k: int) -> Subject:
+    """As `own`, made once for each version of the file."""
     from cdvae.data.clips import SUFFIXES
 
-    is_clip = Path(path).suffix.lower() in SUFFIXES
+    is_clip = path.suffix.lower() in SUFFIXES
     if is_clip and task != "motion":
-        raise InputError(f"{Path(path).name} is a clip: {task} takes a photo, motion takes clips")
+        raise InputError(f"{path.name} is a clip: {task} takes a photo, motion takes clips")
     return clip(path, k) if is_clip else photo(path, task)
 
 

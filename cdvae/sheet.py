@@ -1,0 +1,121 @@
+"""A page of pictures of one fixed size in pixels, quick to draw again while a slider moves."""
+
+import math
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 960, 600  # px, whatever is shown: nothing jumps when it changes
+DPI = 100
+HEAD = 18  # px above a picture for its title
+GAP = 8
+INK, QUIET = "#222222", "#777777"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture (H, W, 3) in [0, 1] with its title; flow (2, 32, 32) is drawn over it as arrows."""
+
+    picture: np.ndarray
+    title: str = ""
+    flow: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Area:
+    """A part of the page in px, from its upper left corner."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Sheet:
+    """The page: one pair of axes in px, y down. Many axes would take half a second to draw."""
+
+    def __init__(self):
+        self.figure = Figure((WIDTH / DPI, HEIGHT / DPI), dpi=DPI, facecolor="white")
+        FigureCanvasAgg(self.figure)
+        self.axis = self.figure.add_axes((0, 0, 1, 1))
+        self.axis.set(xlim=(0, WIDTH), ylim=(HEIGHT, 0), autoscale_on=False)
+        self.axis.set_axis_off()
+
+    def text(self, x: float, y: float, text: str, **style) -> None:
+        """Text whose line begins at x and stands on y."""
+        self.axis.text(x, y, text, **{"color": INK, "fontsize": 9, "clip_on": False} | style)
+
+    def tile(self, tile: Tile, x: float, y: float, side: float) -> None:
+        """A tile with its title above; a picture that is not square keeps its shape in it."""
+        height, width = tile.picture.shape[:2]
+        scale = side / max(height, width)
+        width, height = round(width * scale), round(height * scale)
+        picture = shrunk(tile.picture, width, height)
+        extent = (x, x + width, y + HEAD + height, y + HEAD)
+        self.axis.imshow(picture, extent=extent, interpolation="nearest", aspect="auto")
+        self.text(x, y + HEAD - 5, tile.title)
+
+    def grid(self, tiles: list[Tile], area: Area) -> list[tuple[float, float, float]]:
+        """Tiles as large as the area allows, row by row; returns where: x, y and side in px."""
+        columns, side = best_grid(len(tiles), area)
+        places = []
+        for k, tile in enumerate(tiles):
+            row, column = divmod(k, columns)
+            x, y = area.x + column * (side + GAP), area.y + row * (side + HEAD + GAP)
+            self.tile(tile, x, y, side)
+            places.append((x, y + HEAD, side))
+        return places
+
+    def bars(self, values: np.ndarray, area: Area, marked: int | None, title: str) -> None:
+        """Values as bars, the largest as tall as the area, numbered from 1, one of them marked."""
+        step = area.width / len(values)
+        left = area.x + step * np.arange(len(values))
+        colours = ["#D55E00" if k == marked else "#0072B2" for k in range(len(values))]
+        foot = area.y + area.height - 12
+        tall = (area.height - 12 - HEAD) * values / values.max()
+        self.axis.bar(left, -tall, 0.8 * step, bottom=foot, color=colours, align="edge")
+        for k, x in enumerate(left):
+            self.text(x + 0.4 * step, foot + 11, str(k + 1), fontsize=7, ha="center")
+        self.text(area.x, area.y + HEAD - 5, title, fontsize=8)
+
+    def colour_bar(self, area: Area, colours: str, low: str, high: str) -> None:
+        """A bar of a colour map with what its ends mean."""
+        line = np.linspace(0, 1, 64)[None]
+        extent = (area.x, area.x + area.width, area.y + area.height, area.y)
+        self.axis.imshow(line, cmap=colours, extent=extent, aspect="auto")
+        below = area.y + area.height + 13
+        self.text(area.x, below, low, fontsize=8, color=QUIET)
+        self.text(area.x + area.width, below, high, fontsize=8, color=QUIET, ha="right")
+
+
+def best_grid(n: int, area: Area) -> tuple[int, float]:
+    """How many columns make n square tiles with titles largest, and their side in px."""
+
+    def side(columns: int) -> int:
+        rows = math.ceil(n / columns)
+        wide = (area.width - GAP * (columns - 1)) / columns
+        return int(min(wide, (area.height - GAP * (rows - 1)) / rows - HEAD))
+
+    columns = max(range(1, n + 1), key=side)
+    return columns, side(columns)
+
+
+def shrunk(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A picture as uint8; a larger one than width × height is averaged down to it."""
+    import cv2
+
+    if picture.shape[1] > width:
+        small = picture.astype(np.float32)
+        picture = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
+    return (picture * 255).round().clip(0, 255).astype(np.uint8)
+
+
+def png(figure: Figure) -> bytes:
+    """The page as a PNG; the same page gives the same bytes."""
+    data = BytesIO()
+    fast = {"compress_level": 1}
+    figure.savefig(data, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs=fast)
+    return data.getvalue()
