@@ -26,7 +26,7 @@ VIEWS = {
 }
 VALUES = torch.linspace(-2, 2, 9)  # of a dimension that is traversed
 PAIRS = 100  # test pairs to choose from
-PICTURES = 8  # that the motion of another pair is moved over to
+PICTURES = 5  # that the motion of another pair is moved over to
 
 
 @dataclass(frozen=True)
