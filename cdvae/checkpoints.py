@@ -125,6 +125,25 @@ def load(name: str) -> Checkpoint:
     return Checkpoint(name, model.eval().requires_grad_(False), task, card)
 
 
+def overview() -> list[dict]:
+    """One row a checkpoint, from its card; errors and variances × 10⁻²."""
+    rows = []
+    for name in names():
+        card = read_card(folder() / f"{name}.json")
+        score = {row["metric"]: row for row in card["scores"] if row["n_samples"] in (1, 100)}
+        rows.append(
+            {
+                "checkpoint": name,
+                "training examples": score["best_error"]["n_train"],
+                "best error of 100": 100 * score["best_error"]["value"],
+                "variance": 100 * score["variance"]["value"],
+                "largest change by rounding": card["rounding_to_half_precision"]["largest_change"],
+                "MB": card["bytes"] / 1e6,
+            }
+        )
+    return rows
+
+
 def read_card(path: Path) -> dict:
     """A model card; InputError if it is missing."""
     if not path.is_file():

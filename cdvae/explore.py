@@ -29,6 +29,7 @@ from cdvae.ties import GaussianTie, MDNTie
 MOST = 16  # samples on a page
 DRAWN = 100  # draws behind every view
 STEPS = 9  # of a walk
+ACROSS = 8  # samples at most beside each other in one row a layer
 DEVIATION = {"relighting": 0.3, "resaturation": 0.3, "motion": FULL_FLOW / 2}  # in full colour
 VIEWS = {
     "samples": "samples",
@@ -143,7 +144,7 @@ def given(page: Sheet, checkpoint: Checkpoint, subject: Subject, choices: Choice
         mu, _ = checkpoint.model.dvae_c.q_top_given_x(subject.x_c)
         weights = checkpoint.model.tie.mixture(mu)[0].exp()[0].numpy()
         marked = choices.component - 1 if choices.component else None
-        text = f"weights of components, up to {weights.max():.2f}"
+        text = f"weights, the largest {weights.max():.2f}"
         page.bars(weights, Area(LEFT.x, 544, side, 56), marked, text)
 
 
@@ -171,7 +172,8 @@ HINTS = {
         f"From sample {c.first} (left) to sample {c.second}: the code goes along the sphere."
     ),
     "layers": lambda c: (
-        f"Sample {c.first}; each row takes one layer of its codes from samples 1 to {c.n}."
+        f"Sample {c.first}; each row takes one layer of its codes from samples 1 to "
+        f"{min(c.n, ACROSS)}."
     ),
     "untied": lambda c: (
         f"Sample {c.first} with the components that the tie leaves free from samples 1 to {c.n}."
@@ -195,13 +197,13 @@ def walk_tiles(checkpoint, subject, choices, draws: Draws) -> list[Tile]:
 
 
 def layer_tiles(checkpoint, subject, choices, draws: Draws) -> list[Tile]:
-    top, tiles = len(draws.noise), []
+    top, tiles, n = len(draws.noise), [], min(choices.n, ACROSS)
     for layer in range(top, -1, -1):
-        changed = steering.layer_of_others(draws, choices.first - 1, layer).rows(slice(choices.n))
+        changed = steering.layer_of_others(draws, choices.first - 1, layer).rows(slice(n))
         fields = steering.decode(checkpoint.model, subject.x_c, changed)
         place = {top: " (top)", 0: " (bottom)"}.get(layer, "")
-        head = f"z{layer + 1}{place} of {1 if choices.n > 6 else 'sample 1'}"
-        titles = [head, *(str(k + 1) for k in range(1, choices.n))]
+        head = f"z{layer + 1}{place}: 1"
+        titles = [head, *(str(k + 1) for k in range(1, n))]
         tiles += tiles_of(checkpoint, subject, choices, fields, titles)
     return tiles
 
@@ -271,7 +273,7 @@ def tiles_of(checkpoint, subject, choices, fields: Tensor, titles: list[str]) ->
 
 
 def lay(page: Sheet, tiles: list[Tile], area: Area) -> None:
-    """Tiles in a grid; flows as arrows, one speed being large on the whole page."""
+    """Tiles in a grid; flows as arrows, one speed being large for all of them."""
     places = page.grid(tiles, area)
     flows = [tile.flow for tile in tiles if tile.flow is not None]
     if not flows:

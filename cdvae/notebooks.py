@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cdvae import captions, figures, pictures, results, shown
+from cdvae import captions, checkpoints, figures, pictures, results, shown
 from cdvae.data.sources import TASKS_OF
 from cdvae.dynamics import Dynamics
 from cdvae.dynamics_results import finish, open_dynamics
@@ -32,14 +32,18 @@ PARAMETERS = {
 }
 KERNEL = "python3"
 DYNAMICS = "08_visual_dynamics"  # the notebook with data and models of its own
+EXPLORER = "09_explore"  # the notebook that reads the checkpoints alone
 SHOWN_BY = (  # code whose change redraws a notebook, or is checked by one
     *("plots.py", "pictures.py", "score_plots.py", "diagrams.py", "results.py", "tables.py"),
     *("notebooks.py", "paper.py", "claims.py", "figures.py", "captions.py", "gallery.py"),
     *("shown.py", "arrows.py", "upsample.py", "postprocess.py"),
     *("dynamics_plots.py", "dynamics_results.py"),
+    *("checkpoints.py", "steering.py", "subjects.py", "sheet.py"),
+    *("explore.py", "explore_dynamics.py", "panel.py"),
     "data/statistics.py",
     *(f"{room}.py" for room in (*MODEL_ROOMS, *GUIDANCE_ROOMS)),
 )
+WIDGET = "application/vnd.jupyter.widget-view+json"
 NOT_PARAMETERS = {"In", "Out", "exit", "quit", "get_ipython", "open", "notebooks"}
 
 
@@ -165,7 +169,8 @@ def numbered(data: str | None = None) -> list[Path]:
 
 def data_of(path: Path) -> tuple[str, ...]:
     """The data sets that a notebook is for, first the one that the committed notebook shows."""
-    return ("shapes", "ucf101") if path.stem == DYNAMICS else tuple(TASKS_OF)
+    own = {DYNAMICS: ("shapes", "ucf101"), EXPLORER: ("scenes",)}
+    return own.get(path.stem, tuple(TASKS_OF))
 
 
 def is_injected(cell: dict) -> bool:
@@ -187,11 +192,13 @@ def write(notebook: dict, path: Path) -> None:
     write_text(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
 
 
-def inputs(profile: str, data: str) -> dict[str, str]:
-    """Hashes of the result files that a notebook reads."""
+def inputs(path: Path, profile: str, data: str) -> dict[str, str]:
+    """Hashes of the result files that the notebook at `path` reads."""
     folder = results.results_folder(profile, data)
-    paths = sorted([*folder.glob("*.csv"), *folder.glob("shown-*.safetensors")])
-    return {path.name: sha256(path) for path in paths}
+    found = [*folder.glob("*.csv"), *folder.glob("shown-*.safetensors")]
+    if path.stem == EXPLORER:
+        found = checkpoints.folder().glob("*.json")
+    return {each.name: sha256(each) for each in sorted(found)}
 
 
 def stamp(path: Path, parameters: dict) -> dict[str, str]:
@@ -200,7 +207,7 @@ def stamp(path: Path, parameters: dict) -> dict[str, str]:
         "code": code_digest(read(path)),
         "shown_by": code_hash(*SHOWN_BY),
         "parameters": key_of(parameters),
-        "inputs": key_of(inputs(parameters["profile"], parameters["data"])),
+        "inputs": key_of(inputs(path, parameters["profile"], parameters["data"])),
     }
 
 
@@ -249,11 +256,16 @@ def run(path: Path, output: Path, parameters: dict) -> None:
 
 
 def stripped(notebook: dict) -> dict:
-    """A notebook without timings, widget state and random cell ids."""
+    """A notebook without timings, widget state and random cell ids.
+
+    Views of widgets go with their state: a reader without a kernel sees the picture beside them.
+    """
     cells = []
     for number, cell in enumerate(notebook["cells"]):
         tags = cell["metadata"].get("tags", [])
         cells.append(cell | {"id": str(number), "metadata": {"tags": tags} if tags else {}})
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)
     return notebook | {"cells": cells}
 
 

@@ -7,6 +7,7 @@ from io import BytesIO
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 WIDTH, HEIGHT = 960, 600  # px, whatever is shown: nothing jumps when it changes
 DPI = 100
@@ -56,6 +57,8 @@ class Sheet:
         picture = shrunk(tile.picture, width, height)
         extent = (x, x + width, y + HEAD + height, y + HEAD)
         self.axis.imshow(picture, extent=extent, interpolation="nearest", aspect="auto")
+        edge = Rectangle((x, y + HEAD), width, height, fill=False, ec="#CCCCCC", lw=0.7)
+        self.axis.add_patch(edge)  # a still flow is white
         self.text(x, y + HEAD - 5, tile.title)
 
     def grid(self, tiles: list[Tile], area: Area) -> list[tuple[float, float, float]]:
