@@ -2,8 +2,9 @@
 
     python -m cdvae.checkpoints --data coco --root DIR
 
-makes those of a data set again, from the models that `cdvae reproduce` scored there. Weights are
-kept in half precision; what that changes is measured and stands in the card with the scores.
+makes those of a data set again: it trains and scores what `cdvae reproduce` has not, and brings the
+results folder up to date with these very models. Weights are kept in half precision; what that
+changes is measured and stands in the card with the scores.
 """
 
 import argparse
@@ -126,18 +127,19 @@ def load(name: str) -> Checkpoint:
 
 
 def overview() -> list[dict]:
-    """One row a checkpoint, from its card; errors and variances × 10⁻²."""
+    """One row a checkpoint, from its card; errors, variances × 10⁻², changes × 10⁻³."""
     rows = []
     for name in names():
         card = read_card(folder() / f"{name}.json")
         score = {row["metric"]: row for row in card["scores"] if row["n_samples"] in (1, 100)}
+        rounded = card["rounding_to_half_precision"]
         rows.append(
             {
                 "checkpoint": name,
                 "training examples": score["best_error"]["n_train"],
                 "best error of 100": 100 * score["best_error"]["value"],
                 "variance": 100 * score["variance"]["value"],
-                "largest change by rounding": card["rounding_to_half_precision"]["largest_change"],
+                "largest change by rounding": 1000 * rounded["largest_change"],
                 "MB": card["bytes"] / 1e6,
             }
         )
@@ -228,7 +230,7 @@ def make(experiment, task: str, method: str, to: Path) -> Path:
 
 
 def command(data: str, profile: str) -> str:
-    """What makes the checkpoints of a data set, after `cdvae reproduce` with the same options."""
+    """What makes the checkpoints of a data set."""
     options = "" if data == "scenes" else f" --data {data} --root DIR"
     return "python -m cdvae.checkpoints" + options + f" --profile {profile}" * (profile != "quick")
 
@@ -260,9 +262,14 @@ def scores_of(experiment, run) -> list[dict]:
 
 def make_all(experiment, to: Path) -> list[Path]:
     """Every checkpoint that KEPT names for the experiment's data; stale ones of it are removed."""
-    data = experiment.source.name
+    from cdvae import results
+    from cdvae.experiments import Run
+
+    data, seed = experiment.source.name, experiment.profile.seeds[0]
     if data not in KEPT:
         raise InputError(f"no checkpoints are kept of --data {data}: choose from {', '.join(KEPT)}")
+    runs = [Run(task, method, seed) for task, methods in KEPT[data].items() for method in methods]
+    results.finish(experiment, runs)
     made = []
     for task, methods in KEPT[data].items():
         for method in methods:

@@ -13,6 +13,7 @@ from base64 import b64encode
 from pathlib import Path
 
 import ipywidgets as widgets
+from IPython.display import Javascript
 
 from cdvae import checkpoints, explore, explore_dynamics, subjects
 from cdvae.files import InputError
@@ -49,6 +50,15 @@ COLUMNS = (
     ("method", "view", "finish", "n", "seed"),
     ("spread", "component", "first", "second", "dimension", "pair"),
 )
+
+# ipywidgets ties a slider's label to nothing: this gives each handle its name for a screen reader
+NAME_SLIDERS = """
+const name = () => document.querySelectorAll(".widget-slider").forEach((slider) => {
+  const label = slider.querySelector("label"), handle = slider.querySelector(".noUi-handle");
+  if (label && handle) handle.setAttribute("aria-label", label.textContent);
+});
+[0, 300, 1000, 3000].forEach((ms) => setTimeout(name, ms));
+"""
 
 
 def controls() -> dict[str, widgets.Widget]:
@@ -93,9 +103,8 @@ class Panel:
     def __init__(self, task: str = "resaturation"):
         self.controls = controls()
         self.controls["task"].value = task
-        self.picture = widgets.Image(
-            format="png", layout=widgets.Layout(width=f"{WIDTH}px", height=f"{HEIGHT}px")
-        )
+        self.picture = widgets.HTML(layout=widgets.Layout(width=f"{WIDTH}px", height=f"{HEIGHT}px"))
+        self.page_png = b""
         self.message = widgets.HTML(layout=widgets.Layout(min_height="32px"))
         self.errors: list[Exception] = []
         self.n_drawn = 0
@@ -108,11 +117,13 @@ class Panel:
         for name, control in self.controls.items():
             control.observe(own.get(name, self.later), "value")
         columns = [widgets.VBox([self.controls[name] for name in column]) for column in COLUMNS]
-        self.box = widgets.VBox([widgets.HBox(columns), self.message, self.picture])
+        names = widgets.Output(layout=widgets.Layout(height="0", margin="0"))
+        names.append_display_data(Javascript(NAME_SLIDERS))
+        self.box = widgets.VBox([widgets.HBox(columns), self.message, self.picture, names])
 
     def _repr_mimebundle_(self, **options) -> dict:
         """The panel where there is a kernel, and its first page for whoever has none."""
-        page = b64encode(self.picture.value).decode()
+        page = b64encode(self.page_png).decode()
         return self.box._repr_mimebundle_(**options) | {"image/png": page}
 
     def later(self, change: dict) -> None:
@@ -182,8 +193,8 @@ class Panel:
             figure, text = self.page()
         finally:
             self._adapting = False
-        self.picture.value = png(figure)
-        self.picture.tooltip = text  # the picture's name for a screen reader
+        self.page_png = png(figure)
+        self.picture.value = as_image(self.page_png, text)
         self.n_drawn += 1
 
     def page(self):
@@ -269,6 +280,13 @@ class Panel:
         """Make controls usable, or grey where they change nothing."""
         for name in names:
             self.controls[name].disabled = not only
+
+
+def as_image(data: bytes, text: str) -> str:
+    """A page as HTML: `widgets.Image` has no text for a screen reader, and this one never jumps."""
+    source, said = b64encode(data).decode(), html.escape(text, quote=True)
+    size = f"width='{WIDTH}' height='{HEIGHT}' decoding='sync'"
+    return f"<img src='data:image/png;base64,{source}' {size} alt='{said}'>"
 
 
 CHOSEN = ("view", "n", "seed", "spread", "component", "first", "second", "finish")
