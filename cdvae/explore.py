@@ -150,7 +150,8 @@ def given(page: Sheet, checkpoint: Checkpoint, subject: Subject, choices: Choice
 
 def describe(checkpoint: Checkpoint, subject: Subject, choices: Choices) -> str:
     """The page in words, for who cannot see it."""
-    return f"{title(checkpoint, subject, choices)}. {HINTS[choices.view](choices)}"
+    hint, finish = HINTS[choices.view](choices), FINISHES[choices.finish]
+    return f"{title(checkpoint, subject, choices)}. {hint} Post-processing: {finish}."
 
 
 def title(checkpoint: Checkpoint, subject: Subject, choices: Choices) -> str:
