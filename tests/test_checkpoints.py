@@ -1,0 +1,162 @@
+"""The checkpoints that come with the project: sizes, hashes, cards, and how they are made."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+import cdvae
+from cdvae import checkpoints
+from cdvae.config import load_profile
+from cdvae.experiments import Experiment, Run
+from cdvae.files import InputError, sha256
+from cdvae.methods import settings_of
+
+ROOT = Path(__file__).parents[1]
+KEPT = sorted(
+    checkpoints.name_of(task, method, data)
+    for data, tasks in checkpoints.KEPT.items()
+    for task, methods in tasks.items()
+    for method in methods
+)
+
+
+def card_of(name: str) -> dict:
+    return json.loads((ROOT / "results/checkpoints" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_sizes():
+    assert checkpoints.names() == KEPT
+    sizes = {path.name: path.stat().st_size for path in (ROOT / "results").rglob("*.safetensors")}
+    weights = {name: size for name, size in sizes.items() if not name.startswith("shown-")}
+    assert max(weights.values()) <= checkpoints.LARGEST
+    assert sum(weights.values()) <= checkpoints.IN_ALL
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_each_loads_and_samples(name):
+    found = cdvae.load(name)
+    x_c = torch.rand(2, found.task.channels_c, 32, 32)
+    samples = found.sample(x_c, 3, seed=1)
+    assert samples.shape == (2, 3, found.task.channels_g, 32, 32)
+    assert samples.isfinite().all() and torch.equal(samples, found.sample(x_c, 3, seed=1))
+    card = card_of(name)
+    assert card["sha256"] == sha256(ROOT / "results/checkpoints" / f"{name}.safetensors")
+    rounded = card["rounding_to_half_precision"]
+    assert rounded["root_mean_square_change"] < 0.01 * rounded["spread_of_samples"]
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_cards_state_the_scores_and_the_settings_of_the_results(name):
+    card = card_of(name)
+    scores = pd.read_csv(ROOT / card["scores_from"])
+    mine = scores[(scores.task == card["task"]) & (scores.method == card["method"])]
+    mine = mine[mine.seed == card["seed"]]
+    assert len(card["scores"]) == len(mine) > 0
+    for row, expected in zip(card["scores"], mine.itertuples(), strict=True):
+        assert (row["metric"], row["n_samples"]) == (expected.metric, expected.n_samples)
+        assert row["value"] == pytest.approx(expected.value, rel=1e-12)
+    place = ROOT / "results" / card["profile"] / card["data"] / "provenance.json"
+    run = json.loads(place.read_text())["runs"][f"{card['task']}/{card['method']}/{card['seed']}"]
+    assert run["checkpoint_sha256"] == card["trained"]["checkpoint_sha256"]
+    now = settings_of(card["method"], load_profile(card["profile"]))
+    assert card["settings"] == json.loads(json.dumps(now))  # made again since settings changed
+    assert card["limits"] and card["made_by"].startswith("python -m cdvae.checkpoints")
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    with pytest.raises(InputError, match="no checkpoint 'resaturation-gan-coco'.*mdn12-coco"):
+        cdvae.load("resaturation-gan-coco")
+
+
+def test_a_changed_file_is_refused(tmp_path, monkeypatch):
+    name = KEPT[0]
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(checkpoints.folder() / f"{name}{suffix}", tmp_path)
+    with open(tmp_path / f"{name}.safetensors", "r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\0" if file.read(1) != b"\0" else b"\1")
+    monkeypatch.setattr(checkpoints, "folder", lambda: tmp_path)
+    checkpoints.load.cache_clear()
+    with pytest.raises(InputError, match="not the file that its card describes"):
+        checkpoints.load(name)
+    (tmp_path / f"{name}.json").unlink()
+    with pytest.raises(InputError, match="is missing"):
+        checkpoints.load(name)
+
+
+def test_made_from_a_scored_model(reproduced, tmp_path, monkeypatch):
+    experiment = Experiment(load_profile("smoke"), "scenes", None, "cpu")
+    path = checkpoints.make(experiment, "relighting", "mdn4", tmp_path)
+    monkeypatch.setattr(checkpoints, "folder", lambda: tmp_path)
+    checkpoints.load.cache_clear()
+    found = checkpoints.load(path.stem)
+    whole = experiment.model(Run("relighting", "mdn4", 0))
+    for name, value in found.model.state_dict().items():
+        assert torch.equal(value, whole.state_dict()[name].half().to(value.dtype)), name
+    assert found.card["scores_from"] == "results/smoke/scenes/scores.csv"
+    assert found.card["profile"] == "smoke" and "--profile smoke" in found.card["made_by"]
+
+
+def test_scores_of_another_model_are_refused(reproduced, tmp_path):
+    experiment = Experiment(load_profile("smoke"), "scenes", None, "cpu")
+    other = experiment.checkpoint(Run("relighting", "mdn4", 0))
+    experiment.checkpoint = lambda run: other  # not the model of the run
+    with pytest.raises(InputError, match="has no scores of this model of relighting/gauss/0"):
+        checkpoints.scored(experiment, Run("relighting", "gauss", 0))
+
+
+def test_only_torch_numpy_and_scipy_are_needed_to_import():
+    code = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"pandas", "matplotlib", "cv2", "sklearn", "PIL", "IPython",
+                                      "ipywidgets", "safetensors", "papermill", "skimage"}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Refuse())
+import cdvae
+assert callable(cdvae.load)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def synthetic_photo(path: Path) -> None:
+    y, x = np.mgrid[:300, :400] / 300
+    colours = np.stack([x / 1.4, y, 0.5 + 0.4 * np.sin(9 * x * y)], 2)
+    Image.fromarray((255 * colours).astype(np.uint8)).save(path)
+
+
+def test_the_first_example_of_the_readme(tmp_path, monkeypatch):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", text, re.S).group(1)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 5
+    synthetic_photo(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    checkpoints.load.cache_clear()
+    exec(compile(code, "README.md", "exec"), {})
+    made = [np.asarray(Image.open(path), float) for path in sorted(tmp_path.glob("*.png"))]
+    assert [picture.shape for picture in made] == [(512, 512, 3)] * 4
+    for k, picture in enumerate(made):  # value is kept, and no two are alike
+        first = made[k - 1]
+        assert np.abs(picture.max(2) - first.max(2)).max() <= 1
+        assert np.abs(picture - first).mean() > 0.5
+
+
+def test_pictures_of_a_bad_file_are_refused_in_one_sentence(tmp_path):
+    model = cdvae.load("resaturation-mdn12-coco")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(InputError, match="broken.png cannot be read as a photo"):
+        model.pictures(tmp_path / "broken.png", 1)
+    with pytest.raises(InputError, match="no file"):
+        model.pictures(tmp_path / "absent.png", 1)
+    with pytest.raises(InputError, match="predicts motion"):
+        cdvae.load("motion-gauss-ucf101").pictures(tmp_path / "broken.png", 1)
