@@ -67,6 +67,8 @@ def bench_commands(command: argparse.ArgumentParser) -> None:
     one.set_defaults(action=bench_training)
     one = actions.add_parser("data", help="photos, intrinsic images and frame pairs per second")
     one.set_defaults(action=bench_data)
+    one = actions.add_parser("explore", help="how fast the explorer opens and draws again")
+    one.set_defaults(action=bench_explore)
 
 
 def common(command: argparse.ArgumentParser) -> None:
@@ -165,6 +167,12 @@ def bench_training(options: argparse.Namespace) -> None:
 
 def bench_data(options: argparse.Namespace) -> None:
     from cdvae.data.bench import report
+
+    print(report())
+
+
+def bench_explore(options: argparse.Namespace) -> None:
+    from cdvae.explore_bench import report
 
     print(report())
 

@@ -142,8 +142,10 @@ class Panel:
 
     def on_upload(self, change: dict) -> None:
         """So is a file that was uploaded; it is kept while the panel is."""
-        if change["new"]:
-            self.guarded(lambda: self.take(self.saved(change["new"][0]), change))
+        saved: list[Path] = []
+        self.guarded(lambda: saved.extend(map(self.saved, change["new"])))
+        for path in saved:
+            self.take(path, change)
 
     def take(self, path: Path, change: dict) -> None:
         self.own, self.controls["source"].value = path, OWN
