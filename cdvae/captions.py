@@ -10,7 +10,8 @@ from cdvae.shown import N_COMPARED
 
 FILE = "captions.md"
 HOW = {
-    "relighting": "Relighting: albedo times the generated shading, with its detail map.",
+    "relighting": "Relighting: albedo times the generated shading, with its detail map in log "
+    "shading.",
     "resaturation": "Resaturation: saturation replaced by the generated one, with its detail map; "
     "hue and value kept.",
     "motion": "Motion: an arrow stands for a region that moves alike, at half the row's fastest "
@@ -49,6 +50,18 @@ def of_samples(gallery: Gallery, number: int, rows: range) -> str:
     return " ".join([*parts, *common([gallery])])
 
 
+def of_printed(gallery: Gallery, number: str, rows: range) -> str:
+    """Figure 6 with Eq. 10 as printed."""
+    shares = [share for k in rows for share in gallery.made(k, gallery.shown.main, True)[1]]
+    text = (
+        f"**Figure {number}.** Figure {number[:-1]} with Eq. 10 as printed: the detail map is "
+        f"added in linear light. Of the pixels {sum(shares) / len(shares):.1%} are left without "
+        f"light (at most {max(shares):.1%} of one picture), which the detail map in log shading "
+        "never does."
+    )
+    return f"{text} {source([gallery])}"
+
+
 def of_fields(gallery: Gallery, number: str, rows: range) -> str:
     """The fields behind Figures 6–8."""
     text = (
@@ -78,7 +91,7 @@ def common(galleries: list[Gallery]) -> list[str]:
     """What upsampling there was, and the files."""
     parts = []
     if galleries[0].data == "scenes":
-        parts.append("Scenes have 32 × 32 pixels: nothing is upsampled.")
+        parts.append("Scenes are drawn, and fields upsampled, to 224 × 224.")
     elif any(gallery.task != "motion" for gallery in galleries):
         parts.append("Fields are upsampled to 512 × 512; pictures are printed smaller.")
     return [*parts, source(galleries)]
