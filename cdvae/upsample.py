@@ -10,7 +10,8 @@ where B_j is a Gaussian of the place, longer along θ_j than across, times one o
 between the grey value at x and that of the sample, as in a joint bilateral filter (which makes
 borders that no segment has); those at a pixel are scaled to sum to one. m_s is the level of a
 segment, so that the penalty on |w| pulls to that level and not to zero. ↓G∗ is the mean over each
-cell, as photos were brought to 32 × 32 (`data/photos.py`). For fixed θ this is linear least squares,
+cell, as photos were brought to 32 × 32 (`data/photos.py`). For fixed θ the rest is linear least
+squares,
 
     min |A w + C m − Y_d|² + λ |w|² + μ |m − m̄|²,
 
