@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from cdvae.arrows import fastest
 from cdvae.files import write_text
 from cdvae.gallery import Gallery
 from cdvae.results import NAMES
@@ -15,8 +16,8 @@ HOW = {
     "resaturation": "Resaturation: saturation replaced by the generated one, with its detail map; "
     "hue and value kept.",
     "motion": "Motion: an arrow stands for a region that moves alike, at half the row's fastest "
-    "speed or more; without an arrow nothing does. At the right that speed (px of the 32 × 32 "
-    "grid) and how many times its length an arrow is drawn.",
+    "speed or more; without an arrow nothing does. At the right that speed (98th percentile, px "
+    "of the 32 × 32 grid) and how many times its length an arrow is drawn.",
 }
 
 
@@ -43,7 +44,10 @@ def of_samples(gallery: Gallery, number: int, rows: range) -> str:
     parts = [
         f"**Figure {number}.** {HOW[gallery.task]} {model_of(gallery)}, {which(gallery, rows)}."
     ]
-    if gallery.task != "motion":
+    if gallery.task == "motion":
+        speeds = [fastest(gallery.shown.x_g[k]) for k in rows]
+        parts.append(f"The data's own fastest are {min(speeds):.1f} to {max(speeds):.1f} px/s.")
+    else:
         shares = [share for k in rows for share in gallery.made(k, gallery.shown.main)[1]]
         mean, most = sum(shares) / len(shares), max(shares)
         parts.append(f"Of the pixels {mean:.1%} clip (at most {most:.1%} of one picture).")

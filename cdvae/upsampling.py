@@ -86,9 +86,14 @@ def ours(fields: np.ndarray, grey: np.ndarray, **settings: float) -> np.ndarray:
     return Upsampler(grey, settings=replace(DEFAULT, **settings))(fields)
 
 
-def without_segments(fields: np.ndarray, grey: np.ndarray, **settings: float) -> np.ndarray:
-    """Ours with the whole photo as one segment: what segments do."""
+def one_segment(fields: np.ndarray, grey: np.ndarray, **settings: float) -> np.ndarray:
+    """Ours with the whole photo as one segment, so that grey values alone make borders."""
     return Upsampler(grey, np.zeros(grey.shape, int), replace(DEFAULT, **settings))(fields)
+
+
+def segments_alone(fields: np.ndarray, grey: np.ndarray, **settings: float) -> np.ndarray:
+    """Ours with basis functions that are blind to grey values, so that segments make borders."""
+    return ours(fields, grey, **settings | {"alike": np.inf})
 
 
 def one_by_one(method: Callable) -> Callable:
@@ -101,9 +106,10 @@ METHODS: dict[str, Callable] = {
     "joint bilateral": one_by_one(joint_bilateral),
     "guided": one_by_one(guided),
     "ours": ours,
-    "ours, one segment": without_segments,
+    "ours, one segment": one_segment,
+    "ours, segments alone": segments_alone,
 }
-CHOICES: dict[str, list[dict]] = {  # one segment takes what is chosen for ours
+CHOICES: dict[str, list[dict]] = {  # the variants of ours take what is chosen for it
     "bicubic": [{}],
     "joint bilateral": [
         {"near": near, "alike": alike}
@@ -163,7 +169,7 @@ def choose(folder: Path, names: list[str]) -> dict[str, dict]:
                 found = METHODS[name](inputs[:1], grey, **settings)[0]
                 errors[name][k] += measured(found, truth, inputs[0])["edge_rmse"]
     chosen = {name: CHOICES[name][int(each.argmin())] for name, each in errors.items()}
-    return chosen | {"ours, one segment": chosen["ours"]}
+    return chosen | {name: chosen["ours"] for name in METHODS if name not in chosen}
 
 
 def scored(folder: Path, names: list[str], chosen: dict[str, dict]) -> pd.DataFrame:

@@ -68,7 +68,8 @@ def test_basis_functions_are_gaussians_along_theta_and_in_grey_in_their_own_segm
     for cy in range(py // 4 - 2, py // 4 + 3):
         for cx in range(px // 4 - 2, px // 4 + 3):
             ys, xs = np.nonzero(label[4 * cy : 4 * cy + 4, 4 * cx : 4 * cx + 4] == label[py, px])
-            if len(ys):
+            corner = abs(cy - py // 4) + abs(cx - px // 4) == 4  # out of reach
+            if len(ys) and not corner:
                 centre = np.array([cy + (ys.mean() + 0.5) / 4, cx + (xs.mean() + 0.5) / 4])
                 down, right = at - centre
                 t, k = theta[cy, cx], coherence[cy, cx]
@@ -79,7 +80,7 @@ def test_basis_functions_are_gaussians_along_theta_and_in_grey_in_their_own_segm
                 far = (u / DEFAULT.along) ** 2 + (v / width) ** 2 + (darker / DEFAULT.alike) ** 2
                 values.append(np.exp(-0.5 * far))
     mine = rows[py, px][rows[py, px] > 0]
-    assert np.allclose(np.sort(mine), np.sort(values)[-len(mine) :] / np.sum(values), atol=1e-5)
+    assert np.allclose(np.sort(mine), np.sort(values) / np.sum(values), atol=1e-5)
 
 
 def test_a_field_constant_within_segments_is_recovered():
