@@ -19,10 +19,8 @@ from matplotlib.figure import Figure
 
 from cdvae import captions, shown
 from cdvae.arrows import arrows, fastest
-from cdvae.config import load_profile
-from cdvae.data.closeup import TIMES, closeups
 from cdvae.files import InputError
-from cdvae.gallery import Gallery
+from cdvae.gallery import Gallery, scenes_of
 from cdvae.pictures import colour_wheel, flow_colours
 from cdvae.plots import STYLE, figure4, finished, save, watermark
 from cdvae.results import NAMES, figures_folder, results_folder
@@ -235,16 +233,6 @@ def galleries_of(profile: str, data: str, root: str | Path | None) -> dict[str, 
         raise InputError(f"no samples in {folder}: run cdvae reproduce --data {data} first")
     scenes = scenes_of(profile, kept) if data == "scenes" else None
     return {task: Gallery(each, data, root, scenes) for task, each in kept.items()}
-
-
-def scenes_of(profile: str, kept: dict[str, shown.Shown]) -> np.ndarray:
-    """The scenes that all tasks show, on a finer grid; InputError if they are not the profile's."""
-    some = next(iter(kept.values()))
-    scenes = closeups(some.ids, load_profile(profile).n_test)
-    middle = scenes[:, TIMES // 2 :: TIMES, TIMES // 2 :: TIMES]
-    if np.abs(middle - some.image.transpose(0, 2, 3, 1)).max() > 0.01:
-        raise InputError(f"the samples kept of profile {profile} are old: run cdvae reproduce")
-    return scenes
 
 
 def plates(galleries: dict[str, Gallery]) -> dict[str, tuple[Callable, Callable]]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from cdvae.config import load_profile
+from cdvae.data.closeup import TIMES, closeups
 from cdvae.data.layers import value_saturation
 from cdvae.data.originals import frame, grey_of, photo, photo_path
 from cdvae.files import InputError
@@ -44,7 +46,7 @@ class Gallery:
             raise InputError(f"pictures of {data} need --root, the folder that holds it")
         self.shown, self.task, self.data, self.scenes = shown, shown.task, data, scenes
         self.root = Path(root) if root else None
-        self.original, self.made = cache(self._original), cache(self._made)
+        self.original, self._make = cache(self._original), cache(self._make)
         self.prepared = lru_cache(1)(self._prepared)
 
     def __len__(self) -> int:
@@ -58,13 +60,16 @@ class Gallery:
             return for_display(frame(self.root, self.shown.ids[k]) / np.float32(255))
         return for_display(photo(photo_path(self.data, self.root, self.shown.ids[k])))
 
-    def _made(
+    def made(
         self, k: int, method: str, as_printed: bool = False
     ) -> tuple[list[np.ndarray], list[float]]:
         """Example k with each of a method's samples, and the share of pixels that clipped.
 
         as_printed: relit by Eq. 10 as printed, with the share of pixels left without light.
         """
+        return self._make(k, method, as_printed)
+
+    def _make(self, k: int, method: str, as_printed: bool) -> tuple[list, list[float]]:
         fields = self.shown.samples[method][k][:, 0], self.shown.reproduced[method][k, 0]
         colours, upsample = self.prepared(k)
         if self.task == "resaturation":
@@ -87,6 +92,16 @@ class Gallery:
             return self.scenes[k], Upsampler(grey_of(to_srgb(self.scenes[k])))
         colours, upsample = prepared_photo(photo_path(self.data, self.root, self.shown.ids[k]))
         return to_linear(colours) if self.is_linear else colours, upsample
+
+
+def scenes_of(profile: str, kept: dict[str, Shown]) -> np.ndarray:
+    """The scenes that all tasks show, on a finer grid; InputError if they are not the profile's."""
+    some = next(iter(kept.values()))
+    scenes = closeups(some.ids, load_profile(profile).n_test)
+    middle = scenes[:, TIMES // 2 :: TIMES, TIMES // 2 :: TIMES]
+    if np.abs(middle - some.image.transpose(0, 2, 3, 1)).max() > 0.01:
+        raise InputError(f"the samples kept of profile {profile} are old: run cdvae reproduce")
+    return scenes
 
 
 @lru_cache(2)  # of some 50 MB each
