@@ -39,7 +39,7 @@ class Settings:
 
     scale: float = 2000.0  # of the segmentation: larger, fewer segments
     smallest: float = 20.0  # least area of a segment, in cells
-    along: float = 0.7  # deviation of a basis function along its orientation
+    along: float = 0.8  # deviation of a basis function along its orientation
     across: float = 0.5  # and across, where the photo has one clear orientation
     alike: float = 0.2  # deviation of its grey values, which are from 0 to 1
     weight: float = 3e-4  # λ
