@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from cdvae.upsample import DEFAULT, SIZE, Upsampler, downsample, orientations, segments
 
@@ -110,10 +111,15 @@ def test_nothing_leaks_across_a_border():
 
 
 def test_downsampled_the_result_is_the_field():
-    y = np.random.default_rng(3).random((1, SIZE, SIZE)) * 0.4 + disc_label()[2::4, 2::4] * 0.5
-    found = Upsampler(photo())(y)
-    assert np.abs(downsample(found) - y).max() < 0.05
-    assert np.sqrt(((downsample(found) - y) ** 2).mean()) < 0.01
+    """Nearly, for a field as smooth as those of photos; for any, as the penalty goes."""
+    noise = np.random.default_rng(3).random((1, SIZE, SIZE))
+    y = gaussian_filter(noise, (0, 1, 1)) + disc_label()[2::4, 2::4] * 0.5
+    for field, settings, tolerance in (
+        (y, DEFAULT, 0.02),
+        (noise, replace(DEFAULT, weight=1e-9), 1e-4),
+    ):
+        found = downsample(Upsampler(photo(), settings=settings)(field))
+        assert np.abs(found - field).max() < tolerance
 
 
 def test_linear_in_the_field():
