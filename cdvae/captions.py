@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from cdvae.arrows import fastest
 from cdvae.files import write_text
 from cdvae.gallery import Gallery
 from cdvae.results import NAMES
@@ -10,12 +11,13 @@ from cdvae.shown import N_COMPARED
 
 FILE = "captions.md"
 HOW = {
-    "relighting": "Relighting: albedo times the generated shading, with its detail map.",
+    "relighting": "Relighting: albedo times the generated shading, with its detail map in log "
+    "shading.",
     "resaturation": "Resaturation: saturation replaced by the generated one, with its detail map; "
     "hue and value kept.",
     "motion": "Motion: an arrow stands for a region that moves alike, at half the row's fastest "
-    "speed or more; without an arrow nothing does. At the right that speed (px of the 32 × 32 "
-    "grid) and how many times its length an arrow is drawn.",
+    "speed or more; without an arrow nothing does. At the right that speed (98th percentile, px "
+    "of the 32 × 32 grid) and how many times its length an arrow is drawn.",
 }
 
 
@@ -42,11 +44,26 @@ def of_samples(gallery: Gallery, number: int, rows: range) -> str:
     parts = [
         f"**Figure {number}.** {HOW[gallery.task]} {model_of(gallery)}, {which(gallery, rows)}."
     ]
-    if gallery.task != "motion":
+    if gallery.task == "motion":
+        speeds = [fastest(gallery.shown.x_g[k]) for k in rows]
+        parts.append(f"The data's own fastest are {min(speeds):.1f} to {max(speeds):.1f} px/s.")
+    else:
         shares = [share for k in rows for share in gallery.made(k, gallery.shown.main)[1]]
         mean, most = sum(shares) / len(shares), max(shares)
         parts.append(f"Of the pixels {mean:.1%} clip (at most {most:.1%} of one picture).")
     return " ".join([*parts, *common([gallery])])
+
+
+def of_printed(gallery: Gallery, number: str, rows: range) -> str:
+    """Figure 6 with Eq. 10 as printed."""
+    shares = [share for k in rows for share in gallery.made(k, gallery.shown.main, True)[1]]
+    text = (
+        f"**Figure {number}.** Figure {number[:-1]} with Eq. 10 as printed: the detail map is "
+        f"added in linear light. Of the pixels {sum(shares) / len(shares):.1%} are left without "
+        f"light (at most {max(shares):.1%} of one picture), which the detail map in log shading "
+        "never does."
+    )
+    return f"{text} {source([gallery])}"
 
 
 def of_fields(gallery: Gallery, number: str, rows: range) -> str:
@@ -78,7 +95,7 @@ def common(galleries: list[Gallery]) -> list[str]:
     """What upsampling there was, and the files."""
     parts = []
     if galleries[0].data == "scenes":
-        parts.append("Scenes have 32 × 32 pixels: nothing is upsampled.")
+        parts.append("Scenes are drawn, and fields upsampled, to 224 × 224.")
     elif any(gallery.task != "motion" for gallery in galleries):
         parts.append("Fields are upsampled to 512 × 512; pictures are printed smaller.")
     return [*parts, source(galleries)]

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from cdvae import captions, shown
 from cdvae.arrows import arrows, fastest
 from cdvae.files import InputError
-from cdvae.gallery import Gallery
+from cdvae.gallery import Gallery, scenes_of
 from cdvae.pictures import colour_wheel, flow_colours
 from cdvae.plots import STYLE, figure4, finished, save, watermark
 from cdvae.results import NAMES, figures_folder, results_folder
@@ -108,13 +108,13 @@ def picture_row(axes, gallery: Gallery, k: int, pictures: list[np.ndarray]) -> N
         show(axis, picture)
 
 
-def sample_row(axes, gallery: Gallery, k: int) -> None:
+def sample_row(axes, gallery: Gallery, k: int, as_printed: bool = False) -> None:
     """The original and the four samples of the task's main method."""
     method = gallery.shown.main
     if gallery.task == "motion":
         motion_row(axes, gallery, k, list(gallery.shown.samples[method][k]))
     else:
-        picture_row(axes, gallery, k, gallery.made(k, method)[0])
+        picture_row(axes, gallery, k, gallery.made(k, method, as_printed)[0])
 
 
 SAMPLE_HEADS = ["Original", *(f"Sample {k + 1}" for k in range(N_SAMPLES))]
@@ -126,12 +126,15 @@ def aspect_of(gallery: Gallery) -> float:
     return height / width
 
 
-def samples_page(gallery: Gallery, rows: range) -> Figure:
-    """Figures 6–16: the original and four samples of each of these examples."""
+def samples_page(gallery: Gallery, rows: range, as_printed: bool = False) -> Figure:
+    """Figures 6–16: the original and four samples of each of these examples.
+
+    as_printed: relit by Eq. 10 as printed (`gallery.relight_as_printed`).
+    """
     with plt.rc_context(STYLE):
         figure, axes = sheet(len(rows), SAMPLE_HEADS, aspect_of(gallery), left=0.05)
         for line, k in zip(axes, rows, strict=True):
-            sample_row(line, gallery, k)
+            sample_row(line, gallery, k, as_printed)
     return finished(figure)
 
 
@@ -228,7 +231,8 @@ def galleries_of(profile: str, data: str, root: str | Path | None) -> dict[str, 
     kept = {task: shown.load(path) for task, path in paths.items() if path.exists()}
     if not kept:
         raise InputError(f"no samples in {folder}: run cdvae reproduce --data {data} first")
-    return {task: Gallery(each, data, root) for task, each in kept.items()}
+    scenes = scenes_of(profile, kept) if data == "scenes" else None
+    return {task: Gallery(each, data, root, scenes) for task, each in kept.items()}
 
 
 def plates(galleries: dict[str, Gallery]) -> dict[str, tuple[Callable, Callable]]:
@@ -246,6 +250,10 @@ def plates(galleries: dict[str, Gallery]) -> dict[str, tuple[Callable, Callable]
         main, *_ = pages
         caption = partial(captions.of_fields, gallery, f"{main}b", pages[main])
         found[f"figure{main}b"] = partial(fields_page, gallery, pages[main]), caption
+        if gallery.task == "relighting":
+            caption = partial(captions.of_printed, gallery, f"{main}c", pages[main])
+            page = partial(samples_page, gallery, pages[main], as_printed=True)
+            found[f"figure{main}c"] = page, caption
     return found
 
 
@@ -257,6 +265,8 @@ def make_all(galleries: dict[str, Gallery]) -> None:
             for method in gallery.shown.runs:
                 if k < len(gallery.shown.samples[method]):
                     gallery.made(k, method)
+            if gallery.task == "relighting" and k < PAGE:
+                gallery.made(k, gallery.shown.main, True)
 
 
 def draw(profile: str, galleries: dict[str, Gallery], names: Collection[str] = ()) -> dict:

@@ -8,6 +8,7 @@ import torch
 from cdvae.data.intrinsic import DARKEST, linear_to_srgb, srgb_to_linear
 
 HUELESS = 8 / 255  # of the largest minus the smallest channel
+DIMMEST = 0.05  # the least shading that is put in proportion; darker ones count as this
 Upsample = Callable[[np.ndarray], np.ndarray]  # (n, 32, 32) -> (n, H, W), linear
 
 
@@ -23,16 +24,36 @@ def with_details(
     return original + upsample(generated - reproduced)
 
 
-def relit(light: np.ndarray, shading: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, float]:
-    """A photo under new light: its albedo times `new`, and the share of pixels that clipped.
+def relit(light: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, float]:
+    """A photo in linear light (H, W, 3) under new light, and the share of pixels beyond white.
+
+    change (H, W) is log CDVAE(z_g) − log CDVAE(z_o), upsampled. That is Eq. 10 in log shading,
+    where adding a detail map multiplies by it,
+
+        Ŝ = CDVAE(z_g) · S_o / CDVAE(z_o),    photo = albedo · Ŝ = light · CDVAE(z_g) / CDVAE(z_o),
+
+    and the photo's own shading S_o cancels. Returns linear light in [0, 1].
+    """
+    made = light * np.exp(change)[..., None]
+    return made.clip(0, 1), float((made > 1).any(2).mean())
+
+
+def log_shading(shading: np.ndarray) -> np.ndarray:
+    """Logarithm of a shading in linear light, which counts as at least DIMMEST."""
+    return np.log(np.maximum(shading, DIMMEST))
+
+
+def relit_as_printed(
+    light: np.ndarray, shading: np.ndarray, new: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """A photo under a shading of Eq. 10 as printed, and the share of pixels without light.
 
     light (H, W, 3) is the photo in linear light, shading and new (H, W) in linear light as well;
-    the albedo is light / shading. A new shading is at least 10⁻⁴, as every shading is
-    (`intrinsic.decompose`); what then exceeds white is clipped. Returns linear light in [0, 1].
+    the albedo is light / shading. A shading is at least 10⁻⁴ (`intrinsic.decompose`); where the
+    sum of Eq. 10 is less, a pixel is black. Returns linear light in [0, 1].
     """
     made = light / shading[..., None] * np.maximum(new, DARKEST)[..., None]
-    clipped = (new < DARKEST) | (made > 1).any(2)
-    return made.clip(0, 1), float(clipped.mean())
+    return made.clip(0, 1), float((new < DARKEST).mean())
 
 
 def own_shading(light: np.ndarray, shading: np.ndarray) -> np.ndarray:

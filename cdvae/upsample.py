@@ -6,10 +6,12 @@ at their common centroid; it has a weight w_j and an orientation θ_j. The field
 
     Interp(w, θ; S)(x) = m_s + Σ_j w_j B_j(x),   the sum over the samples in x's own segment s,
 
-where B_j is a Gaussian, longer along θ_j than across; those at a pixel are scaled to sum to one.
-m_s is the level of a segment, so that the penalty on |w| pulls to that level and not to zero. ↓G∗
-is the mean over each cell, as photos were brought to 32 × 32 (`data/photos.py`). For fixed θ this
-is linear least squares,
+where B_j is a Gaussian of the place, longer along θ_j than across, times one of the difference
+between the grey value at x and that of the sample, as in a joint bilateral filter (which makes
+borders that no segment has); those at a pixel are scaled to sum to one. m_s is the level of a
+segment, so that the penalty on |w| pulls to that level and not to zero. ↓G∗ is the mean over each
+cell, as photos were brought to 32 × 32 (`data/photos.py`). For fixed θ the rest is linear least
+squares,
 
     min |A w + C m − Y_d|² + λ |w|² + μ |m − m̄|²,
 
@@ -35,16 +37,18 @@ CELLS = SIZE**2
 class Settings:
     """Chosen on training photos (`upsampling.py`); lengths are in cells of the grid."""
 
-    scale: float = 1000.0  # of the segmentation: larger, fewer segments
+    scale: float = 2000.0  # of the segmentation: larger, fewer segments
     smallest: float = 20.0  # least area of a segment, in cells
-    along: float = 0.6  # deviation of a basis function along its orientation
-    across: float = 0.3  # and across, where the photo has one clear orientation
-    weight: float = 1e-3  # λ
+    along: float = 0.8  # deviation of a basis function along its orientation
+    across: float = 0.5  # and across, where the photo has one clear orientation
+    alike: float = 0.2  # deviation of its grey values, which are from 0 to 1
+    weight: float = 3e-4  # λ
     level: float = 1e-4  # μ
 
 
 DEFAULT = Settings()
 BLUR = 0.8  # px, before the segmentation (its authors' value)
+FARTHEST = 150.0  # squared, in deviations: exp of it can still be divided by in single precision
 REACH = 2  # a pixel hears the samples of so many cells on each side of its own
 
 
@@ -75,16 +79,19 @@ class Samples:
     """The samples of a segmentation: one for each cell and each segment that meets it.
 
     share (cells, segments): the part of each cell in each segment. number (cells, segments): which
-    sample that is, or −1. place (samples, 2): centroid, y and x in cells. cell (samples,).
+    sample that is, or −1. place (samples, 2): centroid, y and x in cells. grey (samples,): its mean
+    there. cell (samples,).
     """
 
-    def __init__(self, label: np.ndarray, cell: np.ndarray, y: np.ndarray, x: np.ndarray):
+    def __init__(
+        self, label: np.ndarray, cell: np.ndarray, y: np.ndarray, x: np.ndarray, grey: np.ndarray
+    ):
         n = int(label.max()) + 1
         key = (cell * n + label).ravel()
         area = np.bincount(key, minlength=CELLS * n)
         found = np.flatnonzero(area)
-        sums = [np.bincount(key, each.ravel(), CELLS * n)[found] for each in (y, x)]
-        self.place = np.stack(sums, 1) / area[found, None]
+        sums = [np.bincount(key, each.ravel(), CELLS * n)[found] for each in (y, x, grey)]
+        self.place, self.grey = np.stack(sums[:2], 1) / area[found, None], sums[2] / area[found]
         self.cell = found // n
         number = np.full(CELLS * n, -1)
         number[found] = np.arange(len(found))
@@ -95,7 +102,7 @@ class Samples:
         return len(self.cell)
 
 
-def basis(label, y, x, samples: Samples, theta, width_across, settings: Settings) -> csr_array:
+def basis(label, y, x, grey, samples: Samples, theta, width_across, settings) -> csr_array:
     """Φ (pixels, samples): each basis function at each pixel of its own segment.
 
     y and x (H, W) are the pixels' places in cells; theta and width_across (samples,).
@@ -104,9 +111,11 @@ def basis(label, y, x, samples: Samples, theta, width_across, settings: Settings
     offsets = [(dy, dx) for dy in reach for dx in reach if abs(dy) + abs(dx) < 2 * REACH]
     values = np.zeros((label.size, len(offsets)), np.float32)
     heard = np.zeros((label.size, len(offsets)), np.int32)
-    y, x, label = y.ravel().astype(np.float32), x.ravel().astype(np.float32), label.ravel()
+    y, x, grey = (each.ravel().astype(np.float32) for each in (y, x, grey))
+    label = label.ravel()
     form = [each.astype(np.float32) for each in precision(theta, settings.along, width_across)]
     sample_y, sample_x = samples.place.T.astype(np.float32)
+    sample_grey = samples.grey.astype(np.float32)
     row, column = y.astype(int), x.astype(int)
     for k, (dy, dx) in enumerate(offsets):
         r, c = row + dy, column + dx
@@ -116,7 +125,9 @@ def basis(label, y, x, samples: Samples, theta, width_across, settings: Settings
         j = np.where(there, j, 0)
         right, down = x - sample_x[j], y - sample_y[j]
         xx, xy, yy = (each[j] for each in form)
-        values[:, k] = np.exp(-0.5 * (xx * right**2 + 2 * xy * right * down + yy * down**2)) * there
+        far = xx * right**2 + 2 * xy * right * down + yy * down**2
+        far += ((grey - sample_grey[j]) / settings.alike) ** 2
+        values[:, k] = np.exp(-0.5 * far.clip(max=FARTHEST)) * there
         heard[:, k] = j
     values /= values.sum(1, keepdims=True)
     starts = np.arange(len(values) + 1) * len(offsets)
@@ -147,10 +158,10 @@ class Upsampler:
         lines = ((np.arange(length) + 0.5) * (SIZE / length) for length in grey.shape)
         y, x = np.meshgrid(*lines, indexing="ij")
         cell = y.astype(int) * SIZE + x.astype(int)
-        samples = Samples(self.label, cell, y, x)
+        samples = Samples(self.label, cell, y, x, grey)
         theta, coherence = (each.ravel()[samples.cell] for each in orientations(grey))
         width = settings.along + (settings.across - settings.along) * coherence
-        self.basis = basis(self.label, y, x, samples, theta, width, settings)
+        self.basis = basis(self.label, y, x, grey, samples, theta, width, settings)
         ones = np.full(cell.size, CELLS / cell.size, np.float32)
         down = csr_array((ones, (cell.ravel(), np.arange(cell.size))), (CELLS, cell.size))
         self.a, self.c = (down @ self.basis).astype(float), samples.share

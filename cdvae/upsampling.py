@@ -81,18 +81,35 @@ def guided(y: np.ndarray, grey: np.ndarray, radius: int, epsilon: float) -> np.n
     return a * grey + b
 
 
-def ours(y: np.ndarray, grey: np.ndarray, **settings: float) -> np.ndarray:
+def ours(fields: np.ndarray, grey: np.ndarray, **settings: float) -> np.ndarray:
     """The method of Sec. 4.2 (`upsample.py`)."""
-    return Upsampler(grey, settings=replace(DEFAULT, **settings))(y[None])[0]
+    return Upsampler(grey, settings=replace(DEFAULT, **settings))(fields)
+
+
+def one_segment(fields: np.ndarray, grey: np.ndarray, **settings: float) -> np.ndarray:
+    """Ours with the whole photo as one segment, so that grey values alone make borders."""
+    return Upsampler(grey, np.zeros(grey.shape, int), replace(DEFAULT, **settings))(fields)
+
+
+def segments_alone(fields: np.ndarray, grey: np.ndarray, **settings: float) -> np.ndarray:
+    """Ours with basis functions that are blind to grey values, so that segments make borders."""
+    return ours(fields, grey, **settings | {"alike": np.inf})
+
+
+def one_by_one(method: Callable) -> Callable:
+    """A method for one field (32, 32), for several (n, 32, 32)."""
+    return lambda fields, grey, **settings: np.stack([method(y, grey, **settings) for y in fields])
 
 
 METHODS: dict[str, Callable] = {
-    "bicubic": bicubic,
-    "joint bilateral": joint_bilateral,
-    "guided": guided,
+    "bicubic": one_by_one(bicubic),
+    "joint bilateral": one_by_one(joint_bilateral),
+    "guided": one_by_one(guided),
     "ours": ours,
+    "ours, one segment": one_segment,
+    "ours, segments alone": segments_alone,
 }
-CHOICES: dict[str, list[dict]] = {
+CHOICES: dict[str, list[dict]] = {  # the variants of ours take what is chosen for it
     "bicubic": [{}],
     "joint bilateral": [
         {"near": near, "alike": alike}
@@ -103,9 +120,9 @@ CHOICES: dict[str, list[dict]] = {
         for radius, epsilon in product((1, 2), (1e-4, 1e-3, 1e-2, 1e-1))
     ],
     "ours": [
-        {"scale": scale, "smallest": smallest, "along": along, "across": across}
-        for scale, smallest, (along, across) in product(
-            (200.0, 1000.0), (10.0, 20.0), ((0.6, 0.3), (0.5, 0.4))
+        {"scale": scale, "along": along, "across": across, "alike": alike}
+        for scale, (along, across), alike in product(
+            (1000.0, 2000.0), ((0.6, 0.4), (0.7, 0.5), (0.8, 0.5)), (0.1, 0.2)
         )
     ],
 }
@@ -121,7 +138,8 @@ def examples(folder: Path, names: Iterable[str]) -> Iterator[tuple]:
         saturation = saturation_of(rgb)
         if saturation.mean() >= COLOURLESS:
             small = downsample(rgb.transpose(2, 0, 1)).transpose(1, 2, 0)
-            yield grey_of(rgb), saturation, (downsample(saturation[None])[0], saturation_of(small))
+            inputs = downsample(saturation[None])[0], saturation_of(small)
+            yield grey_of(rgb), saturation, np.stack(inputs)
 
 
 def saturation_of(rgb: np.ndarray) -> np.ndarray:
@@ -145,24 +163,26 @@ def choose(folder: Path, names: list[str]) -> dict[str, dict]:
     errors: dict[str, np.ndarray] = {
         name: np.zeros(len(choices)) for name, choices in CHOICES.items()
     }
-    for grey, truth, (y, _) in examples(folder, names):
+    for grey, truth, inputs in examples(folder, names):
         for name, choices in CHOICES.items():
             for k, settings in enumerate(choices):
-                found = METHODS[name](y, grey, **settings)
-                errors[name][k] += measured(found, truth, y)["edge_rmse"]
-    return {name: CHOICES[name][int(each.argmin())] for name, each in errors.items()}
+                found = METHODS[name](inputs[:1], grey, **settings)[0]
+                errors[name][k] += measured(found, truth, inputs[0])["edge_rmse"]
+    chosen = {name: CHOICES[name][int(each.argmin())] for name, each in errors.items()}
+    return chosen | {name: chosen["ours"] for name in METHODS if name not in chosen}
 
 
 def scored(folder: Path, names: list[str], chosen: dict[str, dict]) -> pd.DataFrame:
     """One row for each method, input and photo."""
     rows = []
     for grey, truth, inputs in examples(folder, names):
-        for method, (kind, y) in product(METHODS, zip(INPUTS, inputs, strict=True)):
-            start = time.perf_counter()
-            found = METHODS[method](y, grey, **chosen[method])
-            about = {"seconds": time.perf_counter() - start, "side": len(grey)}
-            place = {"photos": folder.name, "input": kind, "method": method}
-            rows.append(place | about | measured(found, truth, y))
+        for method, make in METHODS.items():
+            start = time.process_time()
+            made = make(inputs, grey, **chosen[method])
+            about = {"method": method, "side": len(grey), "seconds": time.process_time() - start}
+            for kind, found, y in zip(INPUTS, made, inputs, strict=True):
+                place = {"photos": folder.name, "input": kind}
+                rows.append(place | about | measured(found, truth, y))
     return pd.DataFrame(rows)
 
 

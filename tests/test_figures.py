@@ -9,9 +9,12 @@ import torch
 
 from cdvae import captions, figures, shown
 from cdvae.config import load_profile
+from cdvae.data import scenes
+from cdvae.data.fields import TASKS
 from cdvae.data.originals import clip_path, photo, photo_path
 from cdvae.experiments import Experiment
 from cdvae.files import InputError, sha256
+from cdvae.gallery import Gallery, scenes_of
 from cdvae.plots import save
 from cdvae.results import finish, results_folder
 
@@ -109,12 +112,41 @@ def test_bad_input_is_one_sentence(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def relighting_of_scenes(change: float) -> Gallery:
+    """A gallery without a model: shadings given back as they are, samples that much brighter."""
+    n = load_profile("smoke").n_test
+    test, pictures = (scenes.load(TASKS[task], "test", n, 0) for task in ("relighting", "motion"))
+    x_g, image = test.x_g[:2].numpy(), pictures.x_c[:2].numpy()
+    samples = {"gauss": np.stack([x_g, x_g + np.float32(change)], 1)}
+    made = shown.Shown(
+        "relighting", test.ids[:2], x_g, image, samples, {"gauss": x_g}, {"gauss": {}}
+    )
+    return Gallery(made, "scenes", None, scenes_of("smoke", {"relighting": made}))
+
+
+def test_pictures_are_the_originals_where_z_g_is_z_o_and_darker_where_it_is_darker():
+    gallery = relighting_of_scenes(-0.2)
+    for k in range(2):
+        for as_printed in (False, True):
+            (same, darker), (none, some) = gallery.made(k, "gauss", as_printed)
+            assert np.abs(same.astype(int) - gallery.original(k)).max() <= 1 and none == 0
+            assert darker.mean() < gallery.original(k).mean()
+            assert (some > 0) == as_printed  # Eq. 10 as printed leaves shadows without light
+
+
+def test_scenes_that_are_not_the_profiles_are_refused():
+    gallery = relighting_of_scenes(0.1)
+    gallery.shown.image[:] = 0.5
+    with pytest.raises(InputError, match="are old"):
+        scenes_of("smoke", {"relighting": gallery.shown})
+
+
 def test_photos_need_their_root(kept):
     found = shown.load(shown.path_of(kept[2], "resaturation"))
     with pytest.raises(InputError, match="need --root"):
-        figures.Gallery(found, "coco", None)
+        Gallery(found, "coco", None)
     with pytest.raises(InputError, match="no photo"):
-        figures.Gallery(found, "folder", ".").original(0)
+        Gallery(found, "folder", ".").original(0)
 
 
 def test_photos_are_squares_in_range(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cdvae import notebooks, paper
+from cdvae import captions, notebooks, paper
 from cdvae.config import load_profile
 
 ROOT = Path(__file__).parents[1]
@@ -85,6 +85,14 @@ def test_settings_and_code_that_the_pages_quote_exist(page):
         actual = getattr(holder, setting) if setting else holder
         actual = list(actual) if isinstance(actual, tuple) else actual
         assert value == str(actual), f"{name} is {actual}, not {value}"
+
+
+def test_the_shares_without_light_are_those_of_the_caption():
+    """What Eq. 10 as printed does to Figure 6."""
+    caption = captions.of(ROOT / "figures" / "quick" / "coco" / "figure6c.png")
+    (row,) = re.findall(r"^\| 48 \|.*", PAGES[1].read_text(encoding="utf-8"), re.M)
+    shares = re.findall(r"\d+\.\d%", caption)
+    assert len(shares) == 2 and all(share in row for share in shares)
 
 
 def test_ratios_by_reading():

@@ -5,10 +5,14 @@ import numpy as np
 import pytest
 
 from cdvae.data.intrinsic import DARKEST
+from cdvae.gallery import relight, relight_as_printed, resaturate
 from cdvae.postprocess import (
+    DIMMEST,
     HUELESS,
+    log_shading,
     own_shading,
     relit,
+    relit_as_printed,
     resaturated,
     to_linear,
     to_srgb,
@@ -30,9 +34,13 @@ def test_details_are_the_identity_when_the_codes_are_equal():
     made = with_details(field[None], field, original, upsample)
     assert np.array_equal(made[0], original)
     light = to_linear(photo)
-    shading = own_shading(light, original)
-    same, clipped = relit(light, shading, shading)
-    assert clipped == 0 and np.allclose(to_srgb(same), photo, atol=1e-5)
+    for same, clipped in (
+        *relight(light, field[None], field, upsample),
+        *relight_as_printed(light, field[None], field[None], field, upsample),
+    ):
+        assert clipped == 0 and np.allclose(to_srgb(same), photo, atol=1e-5)
+    ((same, _),) = resaturate(photo, field[None], field, upsample)
+    assert np.allclose(same, photo, atol=1e-5)
 
 
 def test_details_are_equation_10():
@@ -91,14 +99,41 @@ def test_the_change_fades_where_the_hue_does():
 
 
 def test_relighting_is_albedo_times_shading_in_linear_light():
-    albedo, old, new = colours(8), 0.5, 0.25
-    light = albedo * np.float32(old)
-    made, clipped = relit(light, np.full((8, 8), old), np.full((8, 8), new))
-    assert np.allclose(made, albedo * new, atol=1e-6) and clipped == 0
-    made, clipped = relit(light, np.full((8, 8), old), np.full((8, 8), -1.0))
-    assert np.allclose(made, albedo * DARKEST, atol=1e-6) and clipped == 1
-    bright = np.where(np.arange(8) < 2, 2.0, 0.1) * np.ones((8, 1))
-    made, clipped = relit(np.ones((8, 8, 3)) * 0.5, np.full((8, 8), 0.5), bright)
+    """Where the model gives the shading back exactly, the photo is albedo × generated shading."""
+    albedo, old = colours(8), RANDOM.uniform(DIMMEST, 1, (8, 8))
+    new = RANDOM.uniform(DIMMEST, 1, (8, 8))
+    light = albedo * old[..., None]
+    made, clipped = relit(light, log_shading(new) - log_shading(old))
+    assert np.allclose(made, albedo * new[..., None]) and clipped == 0
+    made, clipped = relit_as_printed(light, old, old + (new - old))
+    assert np.allclose(made, albedo * new[..., None]) and clipped == 0
+
+
+def test_what_the_model_cannot_give_back_is_kept_in_proportion():
+    """Log photo = log albedo + log CDVAE(z_g) + (log S_o − log CDVAE(z_o)), Eq. 10 in logs."""
+    albedo, shading = colours(64), RANDOM.uniform(0.05, 1, (64, 64))
+    generated, reproduced = RANDOM.uniform(0.1, 1, (2, 32, 32))
+
+    def upsample(fields):  # any linear map will do
+        return np.kron(fields, np.ones((2, 2)))
+
+    ((made, _),) = relight(albedo * shading[..., None], generated[None], reproduced, upsample)
+    logs = with_details(np.log(generated)[None], np.log(reproduced), np.log(shading), upsample)
+    assert np.allclose(made, (albedo * np.exp(logs[0])[..., None]).clip(0, 1), atol=1e-6)
+
+
+def test_a_dark_shading_never_leaves_a_pixel_black():
+    light = colours(8).clip(0.1, 1)
+    fields = np.array([[-0.1, 0.0, DIMMEST, 0.5]])
+    made, clipped = relit(light[:1, :4], log_shading(fields) - log_shading(0.5))
+    assert np.allclose(made[:, :3], light[:1, :3] * DIMMEST / 0.5) and clipped == 0
+    made, clipped = relit_as_printed(light, np.full((8, 8), 0.1), np.full((8, 8), 0.1 - 0.4))
+    assert made.max() <= DARKEST / 0.1 and clipped == 1  # Eq. 10 as printed does
+
+
+def test_light_beyond_white_is_clipped_and_counted():
+    bright = np.log(np.where(np.arange(8) < 2, 4.0, 0.2)) * np.ones((8, 1))
+    made, clipped = relit(np.ones((8, 8, 3)) * 0.5, bright)
     assert made.max() == 1 and clipped == pytest.approx(0.25)
 
 

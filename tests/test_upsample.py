@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from cdvae.upsample import DEFAULT, SIZE, Upsampler, downsample, orientations, segments
 
@@ -55,7 +56,7 @@ def test_the_solver_against_dense_least_squares():
     assert np.abs(made(y)[0] - expected).max() < 1e-4
 
 
-def test_basis_functions_are_gaussians_along_theta_in_their_own_segment():
+def test_basis_functions_are_gaussians_along_theta_and_in_grey_in_their_own_segment():
     grey, label = photo(), disc_label()
     made = Upsampler(grey, label)
     theta, coherence = orientations(grey)
@@ -68,16 +69,19 @@ def test_basis_functions_are_gaussians_along_theta_in_their_own_segment():
     for cy in range(py // 4 - 2, py // 4 + 3):
         for cx in range(px // 4 - 2, px // 4 + 3):
             ys, xs = np.nonzero(label[4 * cy : 4 * cy + 4, 4 * cx : 4 * cx + 4] == label[py, px])
-            if len(ys):
+            corner = abs(cy - py // 4) + abs(cx - px // 4) == 4  # out of reach
+            if len(ys) and not corner:
                 centre = np.array([cy + (ys.mean() + 0.5) / 4, cx + (xs.mean() + 0.5) / 4])
                 down, right = at - centre
                 t, k = theta[cy, cx], coherence[cy, cx]
                 u = right * np.cos(t) + down * np.sin(t)
                 v = down * np.cos(t) - right * np.sin(t)
                 width = DEFAULT.along + (DEFAULT.across - DEFAULT.along) * k
-                values.append(np.exp(-0.5 * ((u / DEFAULT.along) ** 2 + (v / width) ** 2)))
+                darker = grey[4 * cy + ys, 4 * cx + xs].mean() - grey[py, px]
+                far = (u / DEFAULT.along) ** 2 + (v / width) ** 2 + (darker / DEFAULT.alike) ** 2
+                values.append(np.exp(-0.5 * far))
     mine = rows[py, px][rows[py, px] > 0]
-    assert np.allclose(np.sort(mine), np.sort(values)[-len(mine) :] / np.sum(values), atol=1e-5)
+    assert np.allclose(np.sort(mine), np.sort(values) / np.sum(values), atol=1e-5)
 
 
 def test_a_field_constant_within_segments_is_recovered():
@@ -107,10 +111,15 @@ def test_nothing_leaks_across_a_border():
 
 
 def test_downsampled_the_result_is_the_field():
-    y = np.random.default_rng(3).random((1, SIZE, SIZE)) * 0.4 + disc_label()[2::4, 2::4] * 0.5
-    found = Upsampler(photo())(y)
-    assert np.abs(downsample(found) - y).max() < 0.05
-    assert np.sqrt(((downsample(found) - y) ** 2).mean()) < 0.01
+    """Nearly, for a field as smooth as those of photos; for any, as the penalty goes."""
+    noise = np.random.default_rng(3).random((1, SIZE, SIZE))
+    y = gaussian_filter(noise, (0, 1, 1)) + disc_label()[2::4, 2::4] * 0.5
+    for field, settings, tolerance in (
+        (y, DEFAULT, 0.02),
+        (noise, replace(DEFAULT, weight=1e-9), 1e-4),
+    ):
+        found = downsample(Upsampler(photo(), settings=settings)(field))
+        assert np.abs(found - field).max() < tolerance
 
 
 def test_linear_in_the_field():
@@ -143,11 +152,23 @@ def test_the_settings_are_those_chosen_on_training_photos():
 
 def test_the_committed_table_has_us_above_bicubic_and_consistent():
     table = pd.read_csv(Path(__file__).parents[1] / "results" / "quick" / "coco" / "upsampling.csv")
-    for _, photos in table[table.input == "mean of S"].groupby("photos"):
+    for _, photos in table.groupby(["photos", "input"]):
         row = photos.set_index("method")
-        assert row.psnr_db["ours"] > row.psnr_db["bicubic"]
+        assert row.psnr_db["ours"] > row.psnr_db["bicubic"] + 0.1
         assert row.edge_rmse["ours"] < row.edge_rmse["bicubic"]
-        assert row.consistency_rmse["ours"] < 1e-3
+        assert row.consistency_rmse["ours"] < 0.2 * row.consistency_rmse["bicubic"]
+
+
+def test_a_border_without_a_segment_is_kept_as_grey_values_tell_it():
+    """A step of saturation at a step of grey, all one segment: sharper than bicubic by far."""
+    import cv2
+
+    grey, label = photo(), disc_label()
+    truth = np.array([0.2, 0.9])[label]
+    coarse = downsample(truth[None])
+    found = Upsampler(grey, np.zeros_like(label))(coarse)[0]
+    smooth = cv2.resize(coarse[0], (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    assert ((found - truth) ** 2).mean() < 0.2 * ((smooth - truth) ** 2).mean()
 
 
 def test_sizes_that_do_not_fit_are_refused():
