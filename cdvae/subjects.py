@@ -63,11 +63,19 @@ class Subject:
 
     @cached_property
     def upsample(self):
-        """(n, 32, 32) -> (n, H, W); scenes have no more than their 32 × 32 pixels."""
+        """Brings fields to the picture's size: (n, 32, 32) -> (n, H, W)."""
         from cdvae.data.originals import grey_of
         from cdvae.upsample import Upsampler
 
-        return (lambda field: field) if self.is_scene else Upsampler(grey_of(self.picture))
+        return Upsampler(grey_of(self.original))
+
+    @cached_property
+    def colours(self) -> np.ndarray:
+        """What a task changes: light for scenes and for relighting, else the photo as it is."""
+        from cdvae.postprocess import to_linear
+
+        linear = self.task == "relighting" and not self.is_scene
+        return to_linear(self.picture) if linear else self.picture
 
     def with_layers(self, generated: np.ndarray, reproduced: np.ndarray | None) -> list[np.ndarray]:
         """The picture with each of the generated layers (n, 32, 32) in place of its own, in sRGB.
@@ -76,20 +84,19 @@ class Subject:
         (Eq. 10); with None the upsampled layer stands as it is. Photo tasks only.
         """
         from cdvae import gallery
-        from cdvae.postprocess import own_shading, relit, resaturated, to_linear, to_srgb
+        from cdvae.postprocess import own_shading, relit_as_printed, resaturated, to_srgb
 
-        relights = self.task == "relighting"
-        colours = self.picture if self.is_scene or not relights else to_linear(self.picture)
+        light, relights = self.colours, self.task == "relighting"
         if reproduced is not None:
             change = gallery.relight if relights else gallery.resaturate
-            made = change(colours, self.x_g[0].numpy(), generated, reproduced, self.upsample)
+            made = change(light, generated, reproduced, self.upsample)
         elif relights:
-            shading = own_shading(colours, self.upsample(self.x_g[0].numpy())[0])
-            made = [relit(colours, shading, new) for new in self.upsample(generated)]
+            shading = own_shading(light, self.upsample(self.x_g[0].numpy())[0])
+            made = [relit_as_printed(light, shading, new) for new in self.upsample(generated)]
         else:
-            made = [resaturated(colours, new) for new in self.upsample(generated)]
-        linear = self.is_scene or relights
-        return [to_srgb(each) if linear else each for each, _ in made]
+            made = [resaturated(light, new) for new in self.upsample(generated)]
+        screen = to_srgb if relights or self.is_scene else np.asarray
+        return [screen(picture) for picture, _ in made]
 
 
 @lru_cache(3)
@@ -100,9 +107,12 @@ def built_in(task: str, n: int, seed: int) -> Fields:
     return scenes.load(task_named(task), "test", n, seed)
 
 
+@lru_cache(8)
 def scene(task: str, k: int, n: int = 1000, seed: int = 0) -> Subject:
-    """Test scene k, counted from 0."""
-    picture = built_in("motion", n, seed).x_c[k].permute(1, 2, 0).numpy()
+    """Test scene k, counted from 0; its picture is drawn finer than the models see it."""
+    from cdvae.data.closeup import closeups
+
+    picture = closeups([f"test-{seed}-{k}"], n)[0]
     return Subject(f"test scene {k + 1}", built_in(task, n, seed), k, picture)
 
 
