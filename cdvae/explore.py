@@ -265,7 +265,8 @@ def tiles_of(checkpoint, subject, choices, fields: Tensor, titles: list[str]) ->
         return [Tile(*pair) for pair in zip(pictures, titles, strict=True)]
     if checkpoint.task.name == "motion":  # which is not post-processed (Sec. 6)
         pairs = zip(fields.numpy(), titles, strict=True)
-        return [Tile(subject.original, text, flow) for flow, text in pairs]
+        picture = subject.on_screen(subject.fine)
+        return [Tile(picture, text, flow) for flow, text in pairs]
     own = None
     if choices.finish == "details":
         own = checkpoint.reproduce(subject.x_c, subject.x_g)[0, 0].numpy()

@@ -22,8 +22,8 @@ CLIPS = "AVI, MP4, MKV, WebM or MOV"
 class Subject:
     """Example k of `fields`, and the picture that its layers belong to.
 
-    picture (H, W, 3) in [0, 1]: a photo or a frame in sRGB, a scene in linear light. known: False
-    where nobody knows x_g (a single photo says nothing of what moves next).
+    picture (H, W, 3) in [0, 1]: a photo or a frame in sRGB, a scene in linear light at 32 × 32.
+    known: False where nobody knows x_g (a single photo says nothing of what moves next).
     """
 
     name: str
@@ -57,9 +57,21 @@ class Subject:
     @cached_property
     def original(self) -> np.ndarray:
         """The picture in sRGB."""
+        return self.on_screen(self.picture)
+
+    @cached_property
+    def fine(self) -> np.ndarray:
+        """The picture at full size; a scene is drawn again for it, finer than the models see it."""
+        from cdvae.data.closeup import closeups
+
+        whole = self.fields
+        return closeups([whole.ids[self.k]], len(whole))[0] if self.is_scene else self.picture
+
+    def on_screen(self, picture: np.ndarray) -> np.ndarray:
+        """A picture of this subject in sRGB."""
         from cdvae.postprocess import to_srgb
 
-        return to_srgb(self.picture) if self.is_scene else self.picture
+        return to_srgb(picture) if self.is_scene else picture
 
     @cached_property
     def upsample(self):
@@ -67,7 +79,7 @@ class Subject:
         from cdvae.data.originals import grey_of
         from cdvae.upsample import Upsampler
 
-        return Upsampler(grey_of(self.original))
+        return Upsampler(grey_of(self.on_screen(self.fine)))
 
     @cached_property
     def colours(self) -> np.ndarray:
@@ -75,7 +87,7 @@ class Subject:
         from cdvae.postprocess import to_linear
 
         linear = self.task == "relighting" and not self.is_scene
-        return to_linear(self.picture) if linear else self.picture
+        return to_linear(self.fine) if linear else self.fine
 
     def with_layers(self, generated: np.ndarray, reproduced: np.ndarray | None) -> list[np.ndarray]:
         """The picture with each of the generated layers (n, 32, 32) in place of its own, in sRGB.
@@ -109,10 +121,8 @@ def built_in(task: str, n: int, seed: int) -> Fields:
 
 @lru_cache(8)
 def scene(task: str, k: int, n: int = 1000, seed: int = 0) -> Subject:
-    """Test scene k, counted from 0; its picture is drawn finer than the models see it."""
-    from cdvae.data.closeup import closeups
-
-    picture = closeups([f"test-{seed}-{k}"], n)[0]
+    """Test scene k, counted from 0."""
+    picture = built_in("motion", n, seed).x_c[k].permute(1, 2, 0).numpy()
     return Subject(f"test scene {k + 1}", built_in(task, n, seed), k, picture)
 
 

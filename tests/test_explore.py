@@ -125,8 +125,8 @@ def test_the_scene_shown_is_the_test_scene_of_the_tables():
     subject = subjects.scene("relighting", 7)
     assert torch.equal(subject.x_c[0], fields.x_c[7]) and torch.equal(subject.x_g[0], fields.x_g[7])
     light = (subject.x_c * subject.x_g)[0].permute(1, 2, 0).numpy()
-    middle = subject.picture[3::7, 3::7]  # the pixels that the models see
-    np.testing.assert_allclose(middle, light, atol=1e-5)  # albedo × shading is the picture
+    np.testing.assert_allclose(subject.picture, light, atol=1e-5)  # albedo × shading
+    np.testing.assert_allclose(subject.fine[3::7, 3::7], light, atol=1e-5)  # the pixels it is of
 
 
 def test_a_photo_keeps_its_value_and_gets_the_saturation(tmp_path):
