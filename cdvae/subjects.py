@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cdvae.data.fields import SIZE, TASKS, Fields, task_named
+from cdvae.config import load_profile
+from cdvae.data.fields import SIZE, TASKS, Fields
+from cdvae.data.world import CATEGORIES
 from cdvae.files import InputError
 from cdvae.pictures import as_picture
 
@@ -64,8 +66,8 @@ class Subject:
         """The picture at full size; a scene is drawn again for it, finer than the models see it."""
         from cdvae.data.closeup import closeups
 
-        whole = self.fields
-        return closeups([whole.ids[self.k]], len(whole))[0] if self.is_scene else self.picture
+        n_test = load_profile("quick").n_test
+        return closeups([self.fields.ids[self.k]], n_test)[0] if self.is_scene else self.picture
 
     def on_screen(self, picture: np.ndarray) -> np.ndarray:
         """A picture of this subject in sRGB."""
@@ -112,18 +114,24 @@ class Subject:
 
 
 @lru_cache(3)
-def built_in(task: str, n: int, seed: int) -> Fields:
-    """The first n test scenes; with the n and seed of a profile they are those of its tables."""
+def built_in(task: str) -> Fields:
+    """The first test scenes of the quick profile, as many as are rendered at a time."""
     from cdvae.data import scenes
 
-    return scenes.load(task_named(task), "test", n, seed)
+    quick = load_profile("quick")
+    every, generator = scenes.draw("test", quick.n_test, quick.data_seed)
+    first = every.rows(torch.arange(min(scenes.CHUNK, quick.n_test)))
+    x_c, x_g, semantics = scenes.layers(task, first, generator)
+    ids = tuple(f"test-{quick.data_seed}-{k}" for k in range(len(x_c)))
+    truth = scenes.SceneTruth(task, first)
+    return Fields(TASKS[task], x_c, x_g, semantics, len(CATEGORIES), ids, truth)
 
 
 @lru_cache(8)
-def scene(task: str, k: int, n: int = 1000, seed: int = 0) -> Subject:
+def scene(task: str, k: int) -> Subject:
     """Test scene k, counted from 0."""
-    picture = built_in("motion", n, seed).x_c[k].permute(1, 2, 0).numpy()
-    return Subject(f"test scene {k + 1}", built_in(task, n, seed), k, picture)
+    picture = built_in("motion").x_c[k].permute(1, 2, 0).numpy()
+    return Subject(f"test scene {k + 1}", built_in(task), k, picture)
 
 
 def photo(path: Path, task: str) -> Subject:

@@ -123,6 +123,7 @@ def test_the_scene_shown_is_the_test_scene_of_the_tables():
     quick = load_profile("quick")
     fields = sources.scenes.load(TASKS["relighting"], "test", quick.n_test, quick.data_seed)
     subject = subjects.scene("relighting", 7)
+    assert subject.fields.ids[7] == fields.ids[7]
     assert torch.equal(subject.x_c[0], fields.x_c[7]) and torch.equal(subject.x_g[0], fields.x_g[7])
     light = (subject.x_c * subject.x_g)[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(subject.picture, light, atol=1e-5)  # albedo × shading
