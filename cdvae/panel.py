@@ -27,7 +27,7 @@ SCENES, OWN = "built-in scenes", "a photo or clip of my own"
 DATA = {"motion": "ucf101"}  # whose models see one's own clips; photos have those of coco
 ARROWS = {"off": "off: flow in colours", "upsampled": "arrows on the picture"}
 EXAMPLES = 100  # scenes to choose from
-FIELDS = {  # each control's label, as a screen reader says it
+LABELS = {  # each control's label, as a screen reader says it
     "task": "Task",
     "source": "Source",
     "method": "Method",
@@ -66,7 +66,7 @@ def controls() -> dict[str, widgets.Widget]:
     style, layout = {"description_width": "112px"}, widgets.Layout(width="306px")
 
     def common(name: str) -> dict:
-        return {"description": FIELDS[name], "style": style, "layout": layout}
+        return {"description": LABELS[name], "style": style, "layout": layout}
 
     def slider(name: str, low: int, high: int, value: int) -> widgets.IntSlider:
         return widgets.IntSlider(value, low, high, **common(name))
@@ -80,7 +80,7 @@ def controls() -> dict[str, widgets.Widget]:
         "source": picker("source", (SCENES, OWN)),
         "path": widgets.Text(**path, **common("path")),
         "upload": widgets.FileUpload(
-            accept="image/*,video/*", description=FIELDS["upload"], layout=layout
+            accept="image/*,video/*", description=LABELS["upload"], layout=layout
         ),
         "example": slider("example", 1, EXAMPLES, 1),
         "method": picker("method", ()),
@@ -231,7 +231,9 @@ class Panel:
             return subjects.scene(task, k)
         if self.own is None:
             raise InputError("No file yet: upload a photo or clip, or give its path.")
-        return subjects.own(self.own, task, k)
+        subject = subjects.own(self.own, task, k)
+        self.enable("example", only=len(subject.fields) > 1)  # a clip has up to eight
+        return subject
 
     def choices(self, checkpoint: checkpoints.Checkpoint) -> explore.Choices:
         """What the controls say, after they were brought in line with the model."""

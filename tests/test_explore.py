@@ -208,6 +208,7 @@ def test_one_s_own_file_by_path_and_by_upload(sliders, tmp_path):
     assert "No file yet" in sliders.message.value
     controls["path"].value = str(save_photo(tmp_path / "photo.png"))
     assert "photo.png" in sliders.picture.value and "<b" not in sliders.message.value
+    assert controls["example"].disabled  # a photo is one
     shown = sliders.page_png
     upload = {"name": "bad.jpg", "content": memoryview(b"nothing"), "type": "", "size": 7}
     upload["last_modified"] = datetime.now()
@@ -243,7 +244,7 @@ def test_the_page_has_words_for_a_screen_reader(sliders):
     assert "alt='resaturation" in sliders.picture.value
     assert f"width='{sheet.WIDTH}' height='{sheet.HEIGHT}'" in sliders.picture.value
     for name, control in sliders.controls.items():
-        assert control.description == panel.FIELDS[name]
+        assert control.description == panel.LABELS[name]
 
 
 def test_visual_dynamics_pages():
