@@ -126,7 +126,7 @@ def given(page: Sheet, checkpoint: Checkpoint, subject: Subject, choices: Choice
     """The left column: the picture, what the model is given, what it should generate; a legend."""
     task, side = checkpoint.task, LEFT.width
     tiles = [
-        Tile(subject.original, subject.name[:24]),
+        Tile(subject.original, shortened(subject.name)),
         Tile(subject.layer("c"), f"given: {task.layer_c}"),
     ]
     if subject.known:
@@ -146,6 +146,11 @@ def given(page: Sheet, checkpoint: Checkpoint, subject: Subject, choices: Choice
         marked = choices.component - 1 if choices.component else None
         text = f"weights, the largest {weights.max():.2f}"
         page.bars(weights, Area(LEFT.x, 544, side, 56), marked, text)
+
+
+def shortened(name: str, most: int = 20) -> str:
+    """A name that fits above the picture."""
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def describe(checkpoint: Checkpoint, subject: Subject, choices: Choices) -> str:
@@ -179,7 +184,9 @@ HINTS = {
     "untied": lambda c: (
         f"Sample {c.first} with the components that the tie leaves free from samples 1 to {c.n}."
     ),
-    "summary": lambda c: f"Pixel by pixel over {DRAWN} samples, and the one nearest to the truth.",
+    "summary": lambda c: (
+        f"Pixel by pixel over {DRAWN} samples, and the one nearest to the truth; mean squared errors."
+    ),
 }
 
 
@@ -227,9 +234,9 @@ def summary_tiles(checkpoint, subject, choices, draws: Draws) -> list[Tile]:
         errors = squared_errors(fields[None], subject.x_g)[0]
         best = int(errors.argmin())
         unit = "px²" if task.unit == "px" else ""
-        titles[0] += f": error {error_text(squared_errors(mean[None], subject.x_g)[0, 0], unit)}"
+        titles[0] += f": {error_text(squared_errors(mean[None], subject.x_g)[0, 0], unit)}"
         shown.append(fields[best : best + 1])
-        titles.append(f"nearest, sample {best + 1}: error {error_text(errors[best], unit)}")
+        titles.append(f"nearest, sample {best + 1}: {error_text(errors[best], unit)}")
     tiles = tiles_of(checkpoint, subject, choices, torch.cat(shown), titles)
     spread = Tile(
         colormaps[FIELDS](np.clip(deviation / most, 0, 1))[..., :3],

@@ -108,9 +108,7 @@ def test_the_summary_names_the_nearest_sample_and_its_error():
     mean, deviation, nearest = explore.summary_tiles(model, subject, choices, draws)
     samples = model.sample(subject.x_c, explore.DRAWN, seed=2)
     errors = squared_errors(samples, subject.x_g)[0]
-    assert (
-        f"sample {int(errors.argmin()) + 1}: error {100 * float(errors.min()):.2f}" in nearest.title
-    )
+    assert f"sample {int(errors.argmin()) + 1}: {100 * float(errors.min()):.2f}" in nearest.title
     error = squared_errors(samples.mean(1, keepdim=True), subject.x_g)
     assert f"{100 * float(error):.2f} × 10⁻²" in mean.title
 
