@@ -185,7 +185,8 @@ HINTS = {
         f"Sample {c.first} with the components that the tie leaves free from samples 1 to {c.n}."
     ),
     "summary": lambda c: (
-        f"Pixel by pixel over {DRAWN} samples, and the one nearest to the truth; mean squared errors."
+        f"Pixel by pixel over {DRAWN} samples, and the one nearest to the truth; "
+        "mean squared errors."
     ),
 }
 
