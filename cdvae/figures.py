@@ -269,8 +269,10 @@ def make_all(galleries: dict[str, Gallery]) -> None:
                 gallery.made(k, gallery.shown.main, True)
 
 
-def draw(profile: str, galleries: dict[str, Gallery], names: Collection[str] = ()) -> dict:
-    """Write these figures (by default all) as PNG and PDF; returns {name: (figure, caption)}.
+def draw(
+    profile: str, galleries: dict[str, Gallery], names: Collection[str] = ()
+) -> dict[str, str]:
+    """Write these figures (by default all) as PNG and PDF; returns their captions by name.
 
     Captions stand in captions.md beside the figures.
     """
@@ -283,8 +285,8 @@ def draw(profile: str, galleries: dict[str, Gallery], names: Collection[str] = (
             figure = page()
             watermark(figure, profile)
             save(figure, folder / name)
-            found[name] = figure, caption()
-    captions.merge(folder, [caption for _, caption in found.values()])
+            found[name] = caption()
+    captions.merge(folder, list(found.values()))
     return found
 
 

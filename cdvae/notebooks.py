@@ -31,6 +31,7 @@ PARAMETERS = {
     "device": "auto",
 }
 KERNEL = "python3"
+WIDTH = 720  # px, of the pictures in a notebook
 DYNAMICS = "08_visual_dynamics"  # the notebook with data and models of its own
 EXPLORER = "09_explore"  # the notebook that reads the checkpoints alone
 SHOWN_BY = (  # code whose change redraws a notebook, or is checked by one
@@ -143,21 +144,23 @@ def open_gallery(study: Study) -> dict[str, Gallery]:
 
 
 def show_figures(study: Study, galleries: dict[str, Gallery], *names: str) -> None:
-    """Write these figures and show each with its caption."""
-    from IPython.display import Markdown, display
+    """Write these figures and show each, as light as a notebook needs it, with its caption."""
+    from IPython.display import Image, Markdown, display
 
     have = [name for name in names if name in figures.plates(galleries)]
-    for figure, caption in figures.draw(study.profile, galleries, have).values() if have else ():
-        display(figure, Markdown(caption))
+    drawn = figures.draw(study.profile, galleries, have) if have else {}
+    for name, caption in drawn.items():
+        picture = study.figure_path(name).with_suffix(".png")
+        display(Image(pictures.as_jpeg(picture, WIDTH)), Markdown(caption))
 
 
-def show_committed(data: str, name: str, width: int = 720) -> None:
+def show_committed(data: str, name: str) -> None:
     """Show a figure of the quick profile that the project comes with, smaller, and its caption."""
     from IPython.display import Image, Markdown, display
 
     path = project_root() / "figures" / "quick" / data / f"{name}.png"
     if path.exists():
-        display(Image(pictures.as_jpeg(path, width)))
+        display(Image(pictures.as_jpeg(path, WIDTH)))
         display(Markdown(captions.of(path) + f" On {data}."))
 
 

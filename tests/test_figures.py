@@ -79,7 +79,8 @@ def test_on_scenes_the_picture_belongs_to_the_fields(kept):
 
 def test_figures_have_the_same_bytes_twice(kept, tmp_path):
     galleries = figures.galleries_of("smoke", "scenes", None)
-    for name, (page, _) in figures.plates(galleries).items():
+    for name in ("figure5", "figure7b", "figure8"):  # one of each kind
+        page, _ = figures.plates(galleries)[name]
         pairs = [save(page(), tmp_path / run / name) for run in ("one", "two")]
         for first, second in zip(*pairs, strict=True):
             assert sha256(first) == sha256(second), first.name
