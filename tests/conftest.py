@@ -14,6 +14,13 @@ os.environ["CDVAE_OUTPUT"] = OUTPUT.name
 os.environ["CDVAE_CACHE"] = str(Path(OUTPUT.name) / "cache")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file, and all that need `reproduced`, go to one worker: fixtures are made once."""
+    for item in items:
+        shares = "reproduced" in item.fixturenames
+        item.add_marker(pytest.mark.xdist_group("reproduced" if shares else item.path.name))
+
+
 @pytest.fixture(scope="session")
 def output() -> Path:
     return Path(OUTPUT.name)
