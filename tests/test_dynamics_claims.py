@@ -38,12 +38,13 @@ def test_each_claim_fails_by_itself(method):
     assert (method, "of the moving circles, up") in failed({(method, "up_circle"): 0.61})
 
 
-def test_rows_compete_with_those_that_draw_in_the_like_way():
+def test_rows_compete_with_the_baselines_of_their_kind():
+    ours = ("crossconv", "crossconv_empirical")
     lost = failed({("ae_empirical", "kl_triangle"): 0.1})
-    assert lost == {("crossconv_empirical", "KL of triangle")}  # not N(0, I)
-    assert failed({("ae", "kl_circle_triangle"): 0.4}) == {("crossconv", "KL of circle, triangle")}
-    both = {(m, "KL of square") for m in ("crossconv", "crossconv_empirical")}
-    assert failed({("flow", "kl_square"): 0.1}) == both
+    assert lost == {(ours[1], "KL of triangle, against ae_empirical")}  # N(0, I) is no rival of it
+    lost = failed({("ae", "kl_circle_triangle"): 0.4})
+    assert lost == {(ours[0], "KL of circle, triangle, against ae")}
+    assert failed({("flow", "kl_square"): 0.1}) == {(m, "KL of square, against flow") for m in ours}
 
 
 def test_the_nearest_of_each_row_is_named_and_the_answer_does_not_compete():
@@ -57,9 +58,12 @@ def test_the_nearest_of_each_row_is_named_and_the_answer_does_not_compete():
 
 
 def test_the_projects_own_samples_are_what_is_claimed():
-    """The results that come with the project: two ways, on axis, nearer to the truth than both
-    baselines where codes are drawn as in the authors' demonstration."""
+    """The results that come with the project: on axis, two ways, nearer to the truth than the flow;
+    with codes as in the authors' demonstration also as often each way as in truth, and nearer than
+    the autoencoder that is drawn from a Gaussian. Against its training codes nothing is claimed.
+    """
     scores = pd.read_csv(project_root() / "results" / "quick" / "shapes" / "scores.csv")
     found = claims(scores)
-    assert found[found.method == "crossconv_empirical"].holds.all()
-    assert found[found.claim.str.contains("axis|of the moving")].holds.all()
+    assert found[found.claim.str.contains("axis|of the moving|against flow")].holds.all()
+    demonstrated = found[found.method == "crossconv_empirical"]
+    assert demonstrated[~demonstrated.claim.str.contains("ae_empirical")].holds.all()
