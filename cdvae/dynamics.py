@@ -3,8 +3,9 @@
 On the moving shapes a sample is turned back into motions (`motions.py`) and these are held to the
 true ones; on clips, where none are known, only differences are compared. Methods: `crossconv`; the
 baselines `ae`, the same network with a code that is not sampled, and `flow`, which lends the flow
-of the nearest training pictures; `truth`, the world itself. Codes to sample from: N(0, I), or
-those of training pairs (names end in `_empirical`), as in the authors' demonstration.
+of the nearest training pictures; `truth`, the world itself; `still`, in which nothing changes.
+Codes to sample from: N(0, I), or those of training pairs (names end in `_empirical`), as in the
+authors' demonstration; an autoencoder has no N(0, I), so a Gaussian is fitted to its codes.
 """
 
 import json
@@ -28,10 +29,10 @@ from cdvae.provenance import circumstances, peak_memory_mb
 
 DATA = ("shapes", "ucf101")
 LEARNED = ("crossconv", "ae")
-METHODS = {"shapes": (*LEARNED, "flow", "truth"), "ucf101": ("crossconv",)}
+METHODS = {"shapes": (*LEARNED, "flow", "truth"), "ucf101": (*LEARNED, "flow", "still")}
 ROOMS = ("gaussian", "crossconv", "training", "framepairs")
 DATA_ROOMS = ("data/shapes", "data/render", "data/world")
-SCORE_ROOMS = ("motions", "futures")
+SCORE_ROOMS = ("motions", "futures", "flow_copy")
 SCORED = ("n_test", "n_samples")  # settings that shape scores, not models
 CODES = "codes of training pairs"  # beside the weights in a checkpoint
 

@@ -229,7 +229,8 @@ def traversal(
                 continue
             axis = figure.add_subplot(grid[row, n])
             for kind, shape in enumerate(SHAPES):
-                axis.plot(values, steps[row][:, kind], color=COLOURS[shape], label=shape)
+                style = {"color": COLOURS[shape], "ls": "--" if shape == "triangle" else "-"}
+                axis.plot(values, steps[row][:, kind], label=shape, **style)
             axis.set(ylabel="step (px)", ylim=(-6, 6), yticks=[-4, 0, 4])
             if row == len(names) - 1:
                 axis.set_xlabel("value of the dimension")

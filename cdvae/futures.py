@@ -6,18 +6,17 @@ import torch
 from torch import Tensor
 
 from cdvae import gaussian, motions
-from cdvae.baselines import NearestNeighbour
 from cdvae.crossconv import future, resized
-from cdvae.data.shapes import SIDE, Pairs, Shapes, draw_motion, flow, render, visible
+from cdvae.data.shapes import SIDE, Pairs, draw_motion, render, visible
 from cdvae.dynamics import LEARNED, Dynamics
 from cdvae.experiments import Run
-from cdvae.metrics import squared_errors
+from cdvae.flow_copy import FlowCopy
+from cdvae.metrics import energy_score, squared_errors
 
 Draw = Callable[[slice, int], Tensor]  # (test pictures, n) -> differences (batch, n, 3, H, W)
 Row = tuple[str, str, int, float, str]  # method, metric, n_samples, value, unit
 TRUE_DRAWS = 100_000  # of the world's motions
 PART = 25  # pictures whose samples are drawn at a time
-KEYS = 32  # side of the pictures among which the nearest is looked for
 ACTIVE = 0.01  # a dimension of z is active if its mean varies by more than this (Burda et al. 2016)
 
 
@@ -31,8 +30,8 @@ def score_run(dynamics: Dynamics, run: Run) -> dict:
     histograms: dict[str, dict[str, list[float]]] = {}
     for method, draw in draws(dynamics, run).items():
         count = 1 if method.endswith("_encoded") else n
-        errors, found = judged(draw, test, count)
-        rows += [(method, *row) for row in error_rows(errors)]
+        errors, energies, found = judged(draw, test, count)
+        rows += [(method, *row) for row in error_rows(errors, energies)]
         if test.shapes is not None:
             seen = visible(test.shapes) >= motions.SEEN
             rows += [(method, *row) for row in motion_rows(found, seen, test.motion)]
@@ -56,7 +55,9 @@ def draws(dynamics: Dynamics, run: Run) -> dict[str, Draw]:
     if run.method == "truth":
         return {"truth": true_draw(test, generator)}
     if run.method == "flow":
-        return {"flow": flow_draw(dynamics.pairs("train"), test)}
+        return {"flow": FlowCopy(dynamics.pairs("train"), test)}
+    if run.method == "still":
+        return {"still": still(test)}
     model, bank = dynamics.model(run), dynamics.bank(run)
     frames = dynamics.examples("test")
 
@@ -94,33 +95,9 @@ def true_draw(test: Pairs, generator: torch.Generator) -> Draw:
     return draw
 
 
-def flow_draw(train: Pairs, test: Pairs) -> Draw:
-    """The exact flow of the n nearest training pictures, laid over the test picture.
-
-    Each shape of the test picture moves as a whole by the mean flow over its visible pixels. To be
-    told the shapes is generous: warped pixel by pixel they would be torn.
-    """
-    keys = torch.cat([resized(part.float() / 255, KEYS) for part in train.first.split(500)])
-    nearest = NearestNeighbour(keys, keys, 0.0)
-
-    def draw(part: slice, n: int) -> Tensor:
-        x_c = test.first[part].float() / 255
-        index = nearest.nearest(resized(x_c, KEYS), n).flatten()
-        before = test.shapes.rows(torch.arange(len(test.first))[part].repeat_interleave(n))
-        field = flow(train.shapes.rows(index), train.motion[index])
-        after = render(before.moved(mean_flow(before, field)), x_c.shape[-1])
-        return after.unflatten(0, (-1, n)) - x_c[:, None]
-
-    return draw
-
-
-def mean_flow(shapes: Shapes, field: Tensor) -> Tensor:
-    """The mean of a flow (N, 2, H, H) over the visible pixels of each shape: (N, 3, 2)."""
-    number = torch.tensor([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]).expand(len(field), 3, 2)
-    label = flow(shapes, number, field.shape[-1])[:, :1]  # painted as motions are
-    here = (label == torch.tensor([1, 2, 3])[:, None, None]).float()
-    total = torch.einsum("nkyx,ncyx->nkc", here, field)
-    return total / here.sum((2, 3)).clamp_min(1)[..., None]
+def still(test: Pairs) -> Draw:
+    """Futures in which nothing changes."""
+    return lambda part, n: torch.zeros(len(test.first[part]), n, *test.first.shape[1:])
 
 
 def true_motions() -> Tensor:
@@ -128,27 +105,31 @@ def true_motions() -> Tensor:
     return draw_motion(TRUE_DRAWS, torch.Generator().manual_seed(0))
 
 
-def judged(draw: Draw, test: Pairs, n: int) -> tuple[Tensor, Tensor]:
-    """n futures of each test picture: squared errors of the difference images (N, n), and the
-    motions measured in them (N, n, 3, 2) in pixels, where the pictures are shapes."""
-    errors, found = [], []
+def judged(draw: Draw, test: Pairs, n: int) -> tuple[Tensor, Tensor, Tensor]:
+    """n futures of each test picture: squared errors of the difference images (N, n), their energy
+    scores (N,), and the motions measured in them (N, n, 3, 2) in pixels, where there are shapes."""
+    errors, energies, found = [], [], []
     for rows in torch.arange(len(test.first)).split(PART):
         part = slice(int(rows[0]), int(rows[-1]) + 1)
         x_c, after = (x[part].float() / 255 for x in (test.first, test.second))
         v = draw(part, n).cpu()
         errors.append(squared_errors(v, after - x_c))
+        energies.append(energy_score(v, after - x_c) if n > 1 else torch.empty(0))
         if test.shapes is not None:
             frames = resized(future(x_c[:, None], v).flatten(0, 1), SIDE)
             repeated = test.shapes.rows(rows.repeat_interleave(n))
             found.append(motions.measure(repeated, frames).unflatten(0, (-1, n)))
-    return torch.cat(errors), torch.cat(found) if found else torch.empty(0)
+    motion = torch.cat(found) if found else torch.empty(0)
+    return torch.cat(errors), torch.cat(energies), motion
 
 
-def error_rows(errors: Tensor) -> list[tuple]:
-    """Mean squared error of difference images (N, n): of one sample, and of the best of n."""
+def error_rows(errors: Tensor, energies: Tensor) -> list[tuple]:
+    """Mean squared error of difference images (N, n), of one sample and of the best of n, and the
+    energy score of the n samples (N,), which alone is least for draws of the truth."""
     n = errors.shape[1]
     best = ("best_difference_error", n, float(errors.amin(1).mean()), "1")
-    return [("difference_error", n, float(errors.mean()), "1"), best]
+    rows = [("difference_error", n, float(errors.mean()), "1"), best]
+    return rows + [("energy_score", n, float(energies.mean()), "1")] * (n > 1)
 
 
 def motion_rows(found: Tensor, seen: Tensor, motion: Tensor) -> list[tuple]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from test_clips import write_video
 
-from cdvae import cli, dynamics_analysis, futures
+from cdvae import cli, dynamics_analysis
 from cdvae.config import load_profile
 from cdvae.crossconv import CrossConv
 from cdvae.data import frames, shapes
@@ -26,24 +26,6 @@ def test_pairs_become_pictures_and_differences_in_range():
     assert batch.x_c.shape == (3, 3, 64, 64) and batch.kl_weight == 0.25
     assert 0 <= batch.x_c.min() and batch.x_c.max() <= 1
     assert torch.equal(((batch.x_c + batch.x_g) * 255).round().to(torch.uint8), pairs.second[2:5])
-
-
-def test_a_picture_laid_under_its_own_flow_moves_as_it_moved():
-    """The flow baseline fails by its neighbours, not by how their flow is laid over a picture."""
-    pairs = shapes.load("test", 100, 3)
-    field = shapes.flow(pairs.shapes, pairs.motion)
-    centre = pairs.shapes.centre.floor().long()
-    for n in range(100):
-        top = int(pairs.shapes.rank[n].argmax())
-        x, y = centre[n, top].tolist()
-        assert torch.equal(field[n, :, y, x], pairs.motion[n, top])
-    seen = shapes.visible(pairs.shapes) > 0.1
-    found = futures.mean_flow(pairs.shapes, field)
-    assert torch.allclose(found[seen], pairs.motion[seen], atol=1e-4)
-    draw = futures.flow_draw(pairs, pairs)  # the nearest picture is the picture itself
-    after = pairs.first.float() / 255 + draw(slice(0, 100), 1)[:, 0]
-    wrong = (after - pairs.second.float() / 255).abs()[seen.all(1)]
-    assert wrong.max() < 0.02
 
 
 def test_the_pair_of_a_frame_is_a_fifth_of_a_second_later(tmp_path):
