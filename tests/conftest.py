@@ -14,6 +14,7 @@ os.environ["CDVAE_OUTPUT"] = OUTPUT.name
 os.environ["CDVAE_CACHE"] = str(Path(OUTPUT.name) / "cache")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one file, and all that need `reproduced`, go to one worker: fixtures are made once."""
     for item in items:
