@@ -16,7 +16,7 @@ os.environ["CDVAE_CACHE"] = str(Path(OUTPUT.name) / "cache")
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file, and all that need `reproduced`, go to one worker: fixtures are made once."""
+    """A file's tests, and all that need `reproduced`, go to one worker: fixtures are made once."""
     for item in items:
         shares = "reproduced" in item.fixturenames
         item.add_marker(pytest.mark.xdist_group("reproduced" if shares else item.path.name))
