@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 os.environ["MPLBACKEND"] = "Agg"  # no window; the notebooks' kernels start without it
+os.environ["OMP_NUM_THREADS"] = "1"  # workers share the cores
 OUTPUT = tempfile.TemporaryDirectory(prefix="cdvae-tests-")
 os.environ["CDVAE_OUTPUT"] = OUTPUT.name
 os.environ["CDVAE_CACHE"] = str(Path(OUTPUT.name) / "cache")
