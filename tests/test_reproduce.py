@@ -67,8 +67,10 @@ def test_provenance(reproduced):
 
 
 def test_figures_and_executed_notebooks(reproduced):
-    for suffix in ("png", "pdf"):
-        assert (reproduced / f"figures/smoke/scenes/figure4.{suffix}").stat().st_size > 1000
+    for name in ("figure3", "figure4"):
+        for suffix in ("png", "pdf"):
+            path = reproduced / f"figures/smoke/scenes/{name}.{suffix}"
+            assert path.stat().st_size > 1000
     executed = sorted((reproduced / "results/smoke/scenes/notebooks").glob("*.ipynb"))
     assert [path.name for path in executed] == [path.name for path in notebooks.numbered("scenes")]
     for path in executed:
