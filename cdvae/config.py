@@ -1,12 +1,15 @@
 """Profiles: every setting of a run as one frozen value, read from profiles.toml."""
 
 import tomllib
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from cdvae.crossconv import Sizes
 from cdvae.files import InputError
+from cdvae.flow_matching import Flow
+from cdvae.noise_unet import NoiseUNet
+from cdvae.spatial import Spatial
 from cdvae.training import Training
 
 
@@ -60,6 +63,25 @@ class FlowNetwork:
 
 
 @dataclass(frozen=True)
+class Extension:
+    steps: int
+    network: Spatial
+
+
+@dataclass(frozen=True)
+class FlowMatcher:
+    steps: int
+    n_test: int
+    network: Flow
+
+
+@dataclass(frozen=True)
+class NoiseRegressor:
+    steps: int
+    network: NoiseUNet
+
+
+@dataclass(frozen=True)
 class Dynamics:
     n_train: int
     n_valid: int
@@ -83,6 +105,8 @@ class Profile:
     n_train: int
     n_valid: int
     n_test: int
+    flips: bool
+    n_used: int
     network: Network
     tie: Tie
     guidance: Guidance
@@ -91,7 +115,16 @@ class Profile:
     likelihood: Likelihood
     training: Training
     crossconv: FlowNetwork
+    spatial: Extension
+    fm: FlowMatcher
+    unet: NoiseRegressor
     dynamics: Dynamics
+    by_task: dict
+
+    def of(self, task: str) -> "Profile":
+        """The settings for one task: what `by_task` says of it, laid over the others."""
+        changes = self.by_task.get(task, {})
+        return build(Profile, merged(asdict(self), changes), f"profile {self.name}, {task}")
 
 
 def profile_names() -> list[str]:

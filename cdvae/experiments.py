@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -22,15 +22,20 @@ from cdvae.build import fit_unlearned, latents_of
 from cdvae.config import Profile, load_profile
 from cdvae.data import sources
 from cdvae.data.fields import Fields, task_named
+from cdvae.data.flips import with_flips
 from cdvae.data.sources import Plan, Source
 from cdvae.files import InputError, atomic, cache_root, code_hash, key_of, sha256, write_json
 from cdvae.methods import (
     ALL_METHODS,
     BOUNDED,
+    GUIDED,
     JOINT,
     LEARNED,
     MOTION_ONLY,
+    OWN_ROOMS,
+    scored_on,
     settings_of,
+    training_of,
     untrained,
 )
 from cdvae.metrics import COUNTS, score_samples
@@ -61,6 +66,11 @@ class Run:
     def is_joint(self) -> bool:
         """Whether the method models p(x_c, x_g)."""
         return self.method in JOINT
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether training moves its codes towards an embedding."""
+        return self.method in GUIDED
 
 
 def room_hash(names: tuple[str, ...]) -> str:
@@ -144,9 +154,9 @@ class Experiment:
 
     def model_key(self, run: Run) -> str:
         """The key of all that shapes a run's model."""
-        rooms = (*MODEL_ROOMS, "crossconv") if run.method == "crossconv" else MODEL_ROOMS
+        rooms = (*MODEL_ROOMS, *OWN_ROOMS.get(run.method, ()))
         code = room_hash(rooms), room_hash(GUIDANCE_ROOMS)
-        settings = settings_of(run.method, self.profile)
+        settings = settings_of(run.method, self.profile.of(run.task))
         return key_of(
             self.plan(run.task).key, *asdict(run).values(), settings, code, self.device.type
         )
@@ -154,6 +164,7 @@ class Experiment:
     def score_key(self, run: Run) -> str:
         """The key of all that shapes a run's scores."""
         settings = asdict(self.profile.likelihood) if run.method in BOUNDED else {}
+        settings |= {"n_test": n} if (n := scored_on(run.method, self.profile.of(run.task))) else {}
         return key_of(self.model_key(run), COUNTS, settings, room_hash(SCORE_ROOMS))
 
     def checkpoint(self, run: Run) -> Path:
@@ -167,11 +178,18 @@ class Experiment:
         if self.score_file(run).exists():
             return 0
         trains = run.method in LEARNED and not self.checkpoint(run).exists()
-        return 1 + trains * self.profile.training.checks
+        return 1 + trains * self.profile.of(run.task).training.checks
+
+    def shown_in_training(self, task: str) -> Fields:
+        """The training split: its first `n_used` examples, with mirror images if `flips`."""
+        train, settings = self.fields(task)["train"], self.profile.of(task)
+        if settings.n_used:
+            train = train.rows(torch.arange(len(train)) < settings.n_used)
+        return with_flips(train) if settings.flips else train
 
     def examples(self, task: str, split: str, n_code: int = 0) -> Examples:
         """A split on the device, with embedding targets for a code of that size (train only)."""
-        fields = self.fields(task)[split]
+        fields = self.shown_in_training(task) if split == "train" else self.fields(task)[split]
         p = torch.zeros(2, len(fields), max(n_code, 1))
         if n_code and split == "train":
             p = self.targets(task, n_code)
@@ -180,12 +198,15 @@ class Experiment:
 
     def targets(self, task: str, n_code: int) -> Tensor:
         """Embedding targets p_c and p_g of the training split: (2, N, n_code)."""
-        weight = self.profile.guidance.semantic_weight
-        key = key_of(self.plan(task).key, n_code, weight, room_hash(GUIDANCE_ROOMS))
+        settings = self.profile.of(task)
+        weight = settings.guidance.semantic_weight
+        about = {"flips": settings.flips, "n_used": settings.n_used}
+        some = [pair for pair in about.items() if pair[1]]
+        key = key_of(self.plan(task).key, n_code, weight, room_hash(GUIDANCE_ROOMS), *some)
         path = cache_root() / "targets" / f"{key}.safetensors"
         if not path.exists():
             try:
-                pair = guidance.targets(self.fields(task)["train"], n_code, weight)
+                pair = guidance.targets(self.shown_in_training(task), n_code, weight)
             except ValueError as error:
                 raise InputError(f"{task}: {error}: give more or more varied examples") from None
             with atomic(path) as temporary:
@@ -197,19 +218,18 @@ class Experiment:
         """Make the fields and embedding targets of these runs."""
         for task in dict.fromkeys(run.task for run in runs):
             self.fields(task)
-            methods = {run.method for run in runs if run.task == task and run.is_joint}
-            for n_code in {latents_of(method, self.profile)[-1] for method in methods}:
+            methods = {run.method for run in runs if run.task == task and run.is_guided}
+            for n_code in {latents_of(method, self.profile.of(task))[-1] for method in methods}:
                 self.targets(task, n_code)
         self.forget()
 
     def training(self, run: Run) -> Training:
         """The settings of a run's training."""
-        t = self.profile.training
-        return replace(t, steps=self.profile.crossconv.steps) if run.method == "crossconv" else t
+        return training_of(run.method, self.profile.of(run.task))
 
     def untrained(self, run: Run) -> nn.Module:
         """A model as training begins; initial weights come from torch's global random state."""
-        return untrained(run.method, task_named(run.task), self.profile)
+        return untrained(run.method, task_named(run.task), self.profile.of(run.task))
 
     def model(self, run: Run, progress: Progress | None = None) -> nn.Module:
         """The trained model of a run, loaded or trained."""
@@ -233,7 +253,8 @@ class Experiment:
 
     def train(self, run: Run, path: Path, progress: Progress) -> None:
         """Train a model and write its weights, with its settings and history in their header."""
-        n_code = latents_of(run.method, self.profile)[-1] if run.is_joint else 0
+        settings = self.profile.of(run.task)
+        n_code = latents_of(run.method, settings)[-1] if run.is_guided else 0
         train = self.examples(run.task, "train", n_code)
         valid = self.examples(run.task, "valid", n_code)
         torch.manual_seed(run.seed)
@@ -247,7 +268,7 @@ class Experiment:
         history = fit(model, train, valid, self.training(run), run.seed, on_check)
         about = {
             "run": asdict(run),
-            "settings": settings_of(run.method, self.profile),
+            "settings": settings_of(run.method, settings),
             "seconds": sum(row["seconds"] for row in history),
             "circumstances": circumstances(self.device),
             "peak_memory_mb": peak_memory_mb(self.device),
@@ -273,7 +294,7 @@ class Experiment:
                     f"{run.task}: {len(train)} training examples are too few for {max(COUNTS)} "
                     f"neighbours: give more, or leave out {run.method} with --methods"
                 )
-            sigmas = self.profile.nearest.sigmas
+            sigmas = self.profile.of(run.task).nearest.sigmas
             model, about = fit_unlearned(run.method, train, valid, sigmas, max(COUNTS))
             return lambda part, n: model.sample(x_c[part], n, generator), about
         model = self.model(run, progress)
@@ -296,8 +317,9 @@ class Experiment:
         """Score a run; also keeps the scores of each test example beside the others."""
         draw, about = self.sampler(run, "test", progress)
         test = self.examples(run.task, "test")
+        n_test = scored_on(run.method, self.profile.of(run.task)) or len(test)
         start = time.perf_counter()
-        each = score_samples(draw, test.x_g)
+        each = score_samples(draw, test.x_g[:n_test])
         seconds = time.perf_counter() - start
         rows = sample_rows(each, task_named(run.task))
         if self.fields(run.task)["test"].truth is not None:
@@ -312,8 +334,13 @@ class Experiment:
             save_file({name: value.contiguous() for name, value in each.items()}, temporary)
         about |= {"score_seconds": seconds, "score_peak_memory_mb": peak_memory_mb(self.device)}
         about |= {"score_circumstances": circumstances(self.device), "key": self.score_key(run)}
-        sizes = {split: len(fields) for split, fields in self.fields(run.task).items()}
+        sizes = {"train": self.n_train(run.task), "test": len(each["variance"])}
         return {"rows": rows, "provenance": about, "sizes": sizes}
+
+    def n_train(self, task: str) -> int:
+        """How many examples the methods are trained on; mirror images do not count."""
+        n, used = len(self.fields(task)["train"]), self.profile.of(task).n_used
+        return min(n, used or n)
 
     def each_score(self, run: Run) -> dict[str, Tensor]:
         """The scores of each test example of a finished run (`metrics.score_samples`)."""
@@ -322,9 +349,9 @@ class Experiment:
 
     def joint_bound(self, run: Run) -> float:
         """The bound on −log p(x_c, x_g) that the model reports (Eq. 2), nats per test example."""
-        n_code = latents_of(run.method, self.profile)[-1]
-        test = self.examples(run.task, "test", n_code)
-        return mean_loss(self.model(run), test, self.profile.training.batch_size, run.seed)["loss"]
+        settings = self.profile.of(run.task)
+        test = self.examples(run.task, "test", latents_of(run.method, settings)[-1])
+        return mean_loss(self.model(run), test, settings.training.batch_size, run.seed)["loss"]
 
 
 def open_runs(

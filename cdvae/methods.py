@@ -1,6 +1,6 @@
 """The methods by name: the rows of the paper's tables, controls, and the truth."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from torch import nn
 
@@ -8,26 +8,84 @@ from cdvae.build import build_model
 from cdvae.config import Profile
 from cdvae.crossconv import CrossConv
 from cdvae.data.fields import Task
+from cdvae.flow_matching import FlowMatching
+from cdvae.noise_unet import EnergyUNet
+from cdvae.spatial import SpatialCDVAE
+from cdvae.training import Training
+from cdvae.variants import VARIANTS, build_variant
 
 JOINT = ("shallow", "gauss", "mdn4", "mdn12")  # bound log p(x_c, x_g)
 BOUNDED = ("cvae", *JOINT)  # bound a density of the whole field
-LEARNED = (*BOUNDED, "crossconv")  # have weights
+EXTENSIONS = ("cdvae-spatial",)  # of CDVAE, ours
+OPPONENTS = ("fm", "unet")  # of today
+GUIDED = (*JOINT, *VARIANTS)  # have a code that the embedding guides
+LEARNED = (*BOUNDED, "crossconv", *EXTENSIONS, *OPPONENTS, *VARIANTS)  # have weights
 MOTION_ONLY = ("crossconv",)
 CONTROLS = ("marginal", "mean_noise")  # what best-of-N rewards without a model
-ALL_METHODS = ("nn", *LEARNED, *CONTROLS, "truth")  # truth: the exact conditional, where known
+ALL_METHODS = (
+    "nn",
+    *(m for m in LEARNED if m not in VARIANTS),
+    *CONTROLS,
+    "truth",
+)  # truth: the exact conditional, where known
+
+
+# the tables of settings that shape a method, beside those of its examples; else JOINT_GROUPS
+JOINT_GROUPS = ("network", "tie", "guidance", "training")
+GROUPS = {
+    "nn": ("nearest",),
+    "mean_noise": ("nearest",),
+    "marginal": (),
+    "truth": (),
+    "cvae": ("cvae", "training"),
+    "crossconv": ("crossconv", "training"),
+    "cdvae-spatial": ("spatial", "training"),
+    "fm": ("fm", "training"),
+    "unet": ("unet", "training"),
+}
+OWN_ROOMS = {  # code that shapes these methods alone
+    "crossconv": ("crossconv",),
+    "cdvae-spatial": ("maps", "spatial"),
+    "fm": ("maps", "flow_matching"),
+    "unet": ("maps", "noise_unet"),
+    "mdn1": ("variants",),
+    "gauss_all": ("variants",),
+}
+OWN_STEPS = {"crossconv": "crossconv", "cdvae-spatial": "spatial", "fm": "fm", "unet": "unet"}
+OWN_NETWORK = {"cdvae-spatial": SpatialCDVAE, "fm": FlowMatching, "unet": EnergyUNet}
 
 
 def settings_of(method: str, profile: Profile) -> dict:
     """The settings that shape a method, and no others."""
-    groups = {"cvae": ("cvae", "training"), "truth": (), "marginal": ()}
-    groups |= {"crossconv": ("crossconv", "training")}
-    groups |= {"nn": ("nearest",), "mean_noise": ("nearest",)}
-    joint = ("network", "tie", "guidance", "training")
-    return {name: asdict(getattr(profile, name)) for name in groups.get(method, joint)}
+    groups = GROUPS.get(method, JOINT_GROUPS)
+    settings = {name: asdict(getattr(profile, name)) for name in groups}
+    examples = {"flips": profile.flips, "n_used": profile.n_used} if method != "truth" else {}
+    return settings | {name: value for name, value in examples.items() if value}
+
+
+def training_of(method: str, profile: Profile) -> Training:
+    """The settings of a method's training: some have a length of their own."""
+    t = profile.training
+    return replace(t, steps=own_group(method, profile).steps) if method in OWN_STEPS else t
+
+
+def scored_on(method: str, profile: Profile) -> int:
+    """How many of the test examples a method is scored on, the first; 0: all."""
+    return profile.fm.n_test if method == "fm" else 0
+
+
+def own_group(method: str, profile: Profile):
+    """The table of settings of a method that has one to itself."""
+    return getattr(profile, OWN_STEPS[method])
 
 
 def untrained(method: str, task: Task, profile: Profile) -> nn.Module:
     """A model as training begins; initial weights come from torch's global random state."""
+    if method in VARIANTS:
+        return build_variant(method, task, profile)
+    if method in OWN_NETWORK:
+        network = own_group(method, profile).network
+        return OWN_NETWORK[method](task.channels_c, task.channels_g, network)
     if method == "crossconv":
         net = profile.crossconv
         return CrossConv(task.channels_c, task.channels_g, net.network, net.sigma)

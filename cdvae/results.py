@@ -20,6 +20,9 @@ COLUMNS = [
 ]
 NAMES = METHOD_NAMES | {  # how methods are shown, in the order of the rows
     "crossconv": "Cross convolution",
+    "cdvae-spatial": "CDVAE-spatial",
+    "fm": "Flow matching",
+    "unet": "Energy U-Net",
     "marginal": "(marginal)",
     "mean_noise": "(mean + noise)",
     "truth": "(truth)",

@@ -1,0 +1,144 @@
+"""What each part of the method earns: one change at a time to the settings of a profile.
+
+    python -m cdvae.ablations --data coco --root DIR
+
+trains and scores each variant on one task and writes `ablations.csv` and `ablations.json` (provenance)
+to `results/<profile>/<data>/`. Nothing is chosen by these scores: settings come from validation data.
+"""
+
+import argparse
+import sys
+from dataclasses import asdict
+from typing import NamedTuple
+
+import pandas as pd
+
+from cdvae.config import load_profile
+from cdvae.experiments import Experiment, Run
+from cdvae.files import InputError, write_json
+from cdvae.methods import LEARNED
+from cdvae.parallel import score_all
+from cdvae.progress import Progress
+from cdvae.results import results_folder, write_csv
+
+BASE = "as tuned"  # the setting's name where nothing is changed
+TASK = {"coco": "relighting", "scenes": "relighting", "ucf101": "motion"}
+KEPT = ("best_error", "variance", "energy_score")
+EXAMPLES = (500, 1500)  # of the "scattered data" curve, before all
+
+
+class Variant(NamedTuple):
+    """One change: what it is about, its value as shown, the method, the settings that differ."""
+
+    group: str
+    setting: str
+    method: str
+    changes: dict
+
+
+def variants(task: str, profile) -> list[Variant]:
+    """The ablations of a profile; the unchanged methods come first, as group "base"."""
+    settings = profile.of(task)
+    size, tie = settings.network.latents[-1], settings.tie
+
+    def change(table: str, **values) -> dict:
+        return {"by_task": {task: {table: values}}}
+
+    base = ("nn", "cvae", "shallow", "gauss", "mdn4", "mdn12", "cdvae-spatial")
+    found = [Variant("base", BASE, method, {}) for method in base]
+    off = change("training", guidance_start=0.0)
+    found += [Variant("guidance", "off", method, off) for method in ("gauss", "mdn12")]
+    for depth in (1, 2, 5):
+        latents = change("network", latents=[size] * depth)
+        found.append(Variant("depth", str(depth), "gauss", latents))
+    found.append(Variant("components", "1", "mdn1", {}))
+    found.append(Variant("tied layers", "all", "gauss_all", {}))
+    exact = "paper's" if tie.exact else "exact"
+    found.append(Variant("conditional", exact, "gauss", change("tie", exact=not tie.exact)))
+    printed = "as printed" if tie.mdn_normalised else "normalised"
+    changed = change("tie", mdn_normalised=not tie.mdn_normalised)
+    found.append(Variant("mixture", printed, "mdn12", changed))
+    for sigma in (0.1, 0.25, 0.5, 1.0):
+        if sigma != tie.sigma:
+            found.append(Variant("sigma_t", str(sigma), "gauss", change("tie", sigma=sigma)))
+    for share in (0.0, 0.5, 1.0):
+        found.append(Variant("share tied", f"{share:.0%}", "gauss", change("tie", share=share)))
+    for n in EXAMPLES:
+        some = {"n_used": n}
+        found += [
+            Variant("examples", str(n), method, some)
+            for method in ("nn", "cvae", "mdn12", "cdvae-spatial")
+        ]
+    net = settings.spatial.network
+    maps = change(
+        "spatial", network={"codes_g": [0] * (len(net.widths) - 1) + [2, net.codes_g[-1]]}
+    )
+    found += [
+        Variant(
+            "spatial",
+            "no energy score",
+            "cdvae-spatial",
+            change("spatial", network={"energy": 0.0}),
+        ),
+        Variant(
+            "spatial",
+            "x_c not modelled",
+            "cdvae-spatial",
+            change("spatial", network={"weight_c": 0.0}),
+        ),
+        Variant("spatial", "codes at 4 × 4 as well", "cdvae-spatial", maps),
+    ]
+    return found
+
+
+def table(profile_name: str, data: str, root: str | None, task: str, device: str = "auto"):
+    """Train and score what is missing; returns the rows and the provenance of each variant."""
+    rows, about, plain = [], {}, load_profile(profile_name)
+    for variant in variants(task, plain):
+        experiment = Experiment(load_profile(profile_name, **variant.changes), data, root, device)
+        runs = [Run(task, variant.method, seed) for seed in plain.seeds[:1]]
+        progress = Progress(sum(map(experiment.steps, runs)))
+        score_all(experiment, runs, progress)
+        progress.close()
+        for run in runs:
+            scored = experiment.scores(run)
+            name = "/".join((variant.group, variant.setting, str(run)))
+            about[name] = scored["provenance"]
+            rows += tidy(variant, run, scored)
+    return pd.DataFrame(rows), about
+
+
+def tidy(variant: Variant, run: Run, scored: dict) -> list[dict]:
+    """The rows of one run that the table keeps."""
+    place = {"group": variant.group, "setting": variant.setting} | asdict(run)
+    sizes = {"n_train": scored["sizes"]["train"], "n_test": scored["sizes"]["test"]}
+    return [
+        place | {"metric": metric, "n_samples": n, "value": value, "unit": unit} | sizes
+        for metric, n, value, unit in scored["rows"]
+        if metric in KEPT
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m cdvae.ablations", description=__doc__)
+    parser.add_argument("--data", default="scenes", help=", ".join(TASK))
+    parser.add_argument("--root", help="the folder that holds the photos or clips")
+    parser.add_argument("--profile", default="tuned")
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    try:
+        if options.data not in TASK:
+            raise InputError(
+                f"no ablations of --data {options.data}: choose from {', '.join(TASK)}"
+            )
+        task = TASK[options.data]
+        found, about = table(options.profile, options.data, options.root, task, options.device)
+    except InputError as error:
+        sys.exit(f"cdvae: {error}")
+    folder = results_folder(options.profile, options.data)
+    write_csv(found, folder / "ablations.csv")
+    write_json(folder / "ablations.json", {"profile": options.profile, "runs": about})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""An opponent of today: conditional flow matching with a small U-Net (row `fm`).
+
+A field is carried from noise at t = 0 to x_g at t = 1 along straight lines; the network learns the
+velocity at (x_t, t) given x_c, and a draw follows it (Lipman et al. 2023; Tong et al. 2024).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cdvae.dvae import Standard
+from cdvae.maps import Contraction, Expansion
+from cdvae.model import Batch
+from cdvae.networks import SLOPE
+
+FREQUENCIES = 8  # of the sines and cosines that tell the network the time
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Settings."""
+
+    widths: tuple  # channels of the maps of each scale, finest first
+    vector: int  # width of what stands above the maps
+    evaluations: int  # of the network for one draw, by Heun's method: an even number
+
+
+class Clock(nn.Module):
+    """Adds to the maps of each scale what the time t says: features of t, two layers."""
+
+    def __init__(self, widths: tuple[int, ...], hidden: int):
+        super().__init__()
+        self.register_buffer("frequency", math.pi * torch.arange(1.0, FREQUENCIES + 1))
+        self.body = nn.Sequential(nn.Linear(2 * FREQUENCIES, hidden), nn.LeakyReLU(SLOPE))
+        self.shifts = nn.ModuleList(nn.Linear(hidden, n) for n in widths)
+
+    def forward(self, t: Tensor):
+        """For times t (batch,) the function that shifts maps."""
+        angle = t[:, None] * self.frequency
+        body = self.body(torch.cat([angle.sin(), angle.cos()], 1))
+        return lambda scale, maps: maps + self.shifts[scale](body)[:, :, None, None]
+
+
+class FlowMatching(nn.Module):
+    """The velocity field of P(x_g | x_c), its loss and its sampler."""
+
+    def __init__(self, channels_c: int, channels_g: int, settings: Flow):
+        super().__init__()
+        self.settings, widths, vector = settings, settings.widths, settings.vector
+        self.channels_g = channels_g
+        self.standard_c, self.standard_g = Standard(channels_c), Standard(channels_g)
+        self.down = Contraction(channels_c + channels_g, widths, vector)
+        self.up = Expansion(vector, widths, widths, channels_g)
+        self.clocks = nn.ModuleList(Clock(widths, vector) for _ in range(2))
+
+    def standardise(self, x_c: Tensor, x_g: Tensor) -> None:
+        """Fit both layers' scales to the training fields."""
+        self.standard_c.fit(x_c)
+        self.standard_g.fit(x_g)
+
+    def velocity(self, x_t: Tensor, t: Tensor, x_c: Tensor) -> Tensor:
+        """dx/dt at x_t (batch, C_g, 32, 32) and t (batch,), from standardised fields."""
+        down, up = (clock(t) for clock in self.clocks)
+        *maps, top = self.down(torch.cat([x_t, x_c], 1), down)
+        return self.up(top, maps, up)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """½ Σ (velocity − (x_g − noise))² at a uniform time, mean over the batch."""
+        x_c, x_g = self.standard_c.apply_to(batch.x_c), self.standard_g.apply_to(batch.x_g)
+        noise, t = torch.randn_like(x_g), torch.rand(len(x_g), device=x_g.device)
+        x_t = torch.lerp(noise, x_g, t[:, None, None, None])
+        error = self.velocity(x_t, t, x_c) - (x_g - noise)
+        return {"loss": 0.5 * error.square().flatten(1).sum(1).mean()}
+
+    @torch.no_grad()
+    def sample(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n draws for each x_c by Heun's method in equal steps: (batch, n, C_g, 32, 32)."""
+        c = self.standard_c.apply_to(x_c).repeat_interleave(n, 0)
+        shape = (len(c), self.channels_g, *c.shape[2:])
+        x = torch.randn(shape, generator=generator, device=c.device, dtype=c.dtype)
+        steps = self.settings.evaluations // 2
+        for k in range(steps):
+            start, end = (torch.full((len(c),), (k + j) / steps, device=c.device) for j in (0, 1))
+            first = self.velocity(x, start, c)
+            second = self.velocity(x + first / steps, end, c)
+            x = x + (first + second) / (2 * steps)
+        return self.standard_g.undo(x).unflatten(0, (len(x_c), n))
