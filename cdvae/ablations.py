@@ -2,8 +2,8 @@
 
     python -m cdvae.ablations --data coco --root DIR
 
-trains and scores each variant on one task and writes `ablations.csv` and `ablations.json` (provenance)
-to `results/<profile>/<data>/`. Nothing is chosen by these scores: settings come from validation data.
+trains and scores each variant on one task and writes `ablations.csv` and, with their provenance,
+`ablations.json` to `results/<profile>/<data>/`. Nothing is chosen by these scores.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import pandas as pd
 from cdvae.config import load_profile
 from cdvae.experiments import Experiment, Run
 from cdvae.files import InputError, write_json
-from cdvae.methods import LEARNED
 from cdvae.parallel import score_all
 from cdvae.progress import Progress
 from cdvae.results import results_folder, write_csv

@@ -1,6 +1,6 @@
 """An opponent of today: a U-Net with noise injected, trained by the energy score (row `unet`).
 
-x_g = f(x_c, noise) with no encoder of x_g and no bound: engression (Shen & Meinshausen 2024) on fields.
+x_g = f(x_c, noise), with no encoder of x_g and no bound: engression (Shen & Meinshausen 2024).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The extension that Sec. 7 leaves to the future: codes that are maps, tied scale by scale.
 
-P(x_c, x_g) = ∫ P(x_c | z_c) P(z_c) P(x_g | z_g, z_c) P(z_g | z_c) dz_c dz_g, where z_c and z_g are maps
-at several scales and a vector above them. The tie is a conditional prior: at each scale
+P(x_c, x_g) = ∫ P(x_c | z_c) P(z_c) P(x_g | z_g, z_c) P(z_g | z_c) dz_c dz_g, where z_c and z_g are
+maps at several scales and a vector above them. The tie is a conditional prior: at each scale
 P(z_g,s | z_g above s, z_c) is a Gaussian that sees z_c there. Row `cdvae-spatial` of the tables.
 """
 

@@ -138,7 +138,7 @@ class Resampled:
         return self._weights[n] @ self.each[metric, method][:n]
 
     def share(self, question: Question) -> float:
-        """The share of the resamplings in which a claim is true; KeyError if a method is missing."""
+        """The share of the resamplings in which a claim is true."""
         n = self.length(question.methods)
         means = {
             metric: {method: self.means(metric, method, n) for method in question.methods}

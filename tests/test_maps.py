@@ -1,0 +1,171 @@
+"""The spatial networks and the models made of them, against closed forms and by hand."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from cdvae.config import load_profile
+from cdvae.data.fields import TASKS
+from cdvae.flow_matching import Flow, FlowMatching
+from cdvae.maps import Contraction, Expansion, energy_loss
+from cdvae.methods import untrained
+from cdvae.metrics import energy_score
+from cdvae.model import Batch
+from cdvae.spatial import SpatialCDVAE
+
+SMOKE = load_profile("smoke")
+NEW = ("cdvae-spatial", "fm", "unet")
+
+
+def batch(task: str, n: int, seed: int = 0) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    sizes = TASKS[task].channels_c, TASKS[task].channels_g
+    x_c, x_g = (torch.rand(n, c, 32, 32, generator=generator) for c in sizes)
+    return Batch(x_c, x_g, torch.zeros(n, 1), torch.zeros(n, 1))
+
+
+def model_of(method: str, task: str = "motion", **changes) -> torch.nn.Module:
+    torch.manual_seed(0)
+    model = untrained(method, TASKS[task], load_profile("smoke", **changes))
+    examples = batch(task, 20)
+    model.standardise(examples.x_c, examples.x_g)
+    return model.eval()
+
+
+def test_energy_loss_is_the_score_and_has_a_gradient_where_samples_meet():
+    samples, truth = torch.randn(5, 6, 2, 8, 8), torch.randn(5, 2, 8, 8)
+    assert torch.allclose(energy_loss(samples, truth), energy_score(samples, truth), atol=1e-4)
+    same = torch.ones(1, 3, 1, 4, 4, requires_grad=True)
+    energy_loss(same, torch.ones(1, 1, 4, 4)).sum().backward()
+    assert torch.isfinite(same.grad).all()
+
+
+def test_paths_meet_at_every_scale():
+    down, up = Contraction(3, (4, 6, 8), 10), Expansion(10, (4, 6, 8), (4, 6, 8), 2)
+    *maps, top = down(torch.rand(2, 3, 32, 32))
+    assert [tuple(m.shape[1:]) for m in maps] == [(4, 8, 8), (6, 4, 4), (8, 2, 2)]
+    assert up(top, maps).shape == (2, 2, 32, 32)
+
+
+def test_several_vectors_for_one_example_see_that_examples_maps():
+    down, up = Contraction(1, (4, 6), 10), Expansion(10, (4, 6), (4, 6), 1)
+    for parameter in up.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    *maps, _ = down(torch.rand(2, 1, 32, 32))
+    vectors = torch.randn(6, 10)
+    together = up(vectors, maps, n=3)
+    for example in range(2):
+        one = [m[example : example + 1] for m in maps]
+        for k in range(3):
+            row = 3 * example + k
+            alone = up(vectors[row : row + 1], one)
+            assert torch.allclose(alone[0], together[row], atol=1e-5)
+
+
+@pytest.mark.parametrize("method", NEW)
+def test_samples_have_their_shape_and_seed(method):
+    model, x_c = model_of(method), batch("motion", 3).x_c
+    first, again, other = (
+        model.sample(x_c, 4, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+    )
+    assert first.shape == (3, 4, 2, 32, 32)
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("method", NEW)
+def test_losses_fall(method):
+    model, examples = model_of(method).train(), batch("motion", 32)
+    optimiser = torch.optim.Adam(model.parameters(), 5e-3)
+    losses = []
+    for step in range(60):
+        torch.manual_seed(step % 2)
+        loss = model.loss(examples)["loss"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.97 * losses[1]
+
+
+def test_bound_of_the_spatial_model_by_hand():
+    """Each term from torch.distributions, along the same draws."""
+    spatial = {"network": {"codes_g": [2, 0, 4], "energy": 0.0, "weight_c": 0.5}}
+    model, examples = model_of("cdvae-spatial", spatial=spatial), batch("motion", 7)
+    assert isinstance(model, SpatialCDVAE)
+    torch.manual_seed(1)
+    terms = model.loss(examples._replace(kl_weight=0.3))
+    torch.manual_seed(1)
+    x_c = model.standard_c.apply_to(examples.x_c)
+    x_g = model.standard_g.apply_to(examples.x_g)
+
+    def normal(pair):
+        return Normal(pair[0], pair[1].exp().sqrt())
+
+    q_c = [normal(q) for q in model.q_c(x_c)]
+    *maps, top = (q.loc + q.scale * torch.randn(q.loc.shape) for q in q_c)
+    s = model.settings
+    x_hat = model.decoder_c(top, maps)
+    constant = math.log(s.sigma_c) + 0.5 * math.log(2 * math.pi)
+    log_p = (Normal(x_hat, s.sigma_c).log_prob(x_c) + constant).flatten(1).sum(1)
+    assert float(terms["l2_c"]) == pytest.approx(float(-log_p.mean()), rel=1e-5)
+    standard = [kl_divergence(q, Normal(torch.zeros_like(q.loc), 1.0)) for q in q_c]
+    kl_c = sum(kl.flatten(1).sum(1).mean() for kl in standard)
+    assert float(terms["kl_c"]) == pytest.approx(float(kl_c), rel=1e-5)
+    prior = normal(model.tie(q_c[-1].loc))
+    seen = normal(model.top_g(model.encoder_g(torch.cat([x_g, x_c], 1))[-1]))
+    precision = prior.scale**-2 + seen.scale**-2
+    mean = (prior.loc / prior.scale**2 + seen.loc / seen.scale**2) / precision
+    kl_top = kl_divergence(Normal(mean, precision**-0.5), prior).sum(1).mean()
+    assert float(terms["kl_top"]) == pytest.approx(float(kl_top), rel=1e-4)
+    assert float(terms["kl_g"]) == pytest.approx(float(terms["kl_top"] + terms["kl_g1"]))
+    whole = 0.5 * (terms["l2_c"] + 0.3 * terms["kl_c"]) + terms["l2_g"] + 0.3 * terms["kl_g"]
+    assert float(terms["loss"]) == pytest.approx(float(whole))
+
+
+def test_energy_term_of_the_spatial_model_is_weighed():
+    changes = [{"network": {"energy": weight}} for weight in (0.0, 2.5)]
+    losses = []
+    for spatial in changes:
+        torch.manual_seed(1)
+        losses.append(model_of("cdvae-spatial", spatial=spatial).loss(batch("motion", 4)))
+    without, with_it = losses
+    rest = float(with_it["loss"]) - 2.5 * float(with_it["energy"])
+    assert rest == pytest.approx(float(without["loss"]), rel=1e-5)
+
+
+class Exact(FlowMatching):
+    """The exact velocity between N(0, 1) and N(m, s²), each pixel for itself."""
+
+    m, s = 0.7, 0.4
+
+    def velocity(self, x_t, t, x_c):
+        t = t[:, None, None, None]
+        variance = (1 - t) ** 2 + (t * self.s) ** 2
+        covariance = t * self.s**2 - (1 - t)  # of x_1 − x_0 with x_t
+        return self.m + covariance / variance * (x_t - t * self.m)
+
+
+def test_flow_sampler_carries_noise_to_the_target():
+    model = Exact(1, 1, Flow((4, 4), 8, 40)).eval()
+    x = model.sample(torch.zeros(1, 1, 32, 32), 40, torch.Generator().manual_seed(0))
+    n = x.numel()
+    assert float(x.mean()) == pytest.approx(0.7, abs=5 * 0.4 / math.sqrt(n))
+    assert float(x.std()) == pytest.approx(0.4, rel=0.02)
+
+
+def test_flow_loss_is_least_at_the_exact_velocity():
+    """Its excess over the exact field's loss is half the mean squared error of the velocity."""
+    torch.manual_seed(0)
+    exact = Exact(1, 1, Flow((4, 4), 8, 2))
+    shifted = type("Shifted", (Exact,), {"velocity": lambda *a: Exact.velocity(*a) + 0.5})(
+        1, 1, Flow((4, 4), 8, 2)
+    )
+    x_g = Exact.m + Exact.s * torch.randn(400, 1, 32, 32)
+    examples = Batch(torch.zeros_like(x_g), x_g, None, None)
+    losses = []
+    for model in (exact, shifted):
+        torch.manual_seed(1)
+        losses.append(float(model.loss(examples)["loss"]))
+    assert losses[1] - losses[0] == pytest.approx(0.5 * 0.5**2 * 1024, rel=0.02)
