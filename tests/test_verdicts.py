@@ -1,0 +1,104 @@
+"""The rule of the verdicts, against scipy's bootstrap, a normal approximation and by hand."""
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap, norm
+
+from cdvae import verdicts
+from cdvae.verdicts import QUESTIONS, Question, Resampled
+
+PHOTOS = tuple(f"COCO_{k:012d}.jpg" for k in range(300))
+
+
+def scores(rng: np.random.Generator, **means: float) -> dict:
+    """Made-up scores of some methods, the same for each metric."""
+    each = {}
+    for method, mean in means.items():
+        values = mean + rng.normal(size=len(PHOTOS)).astype(np.float32)
+        each |= {(metric, method): values for metric in verdicts.METRICS}
+    return each
+
+
+def nearer(one: str, other: str) -> Question:
+    return Question(f"{one} nearer", (one, other), lambda v: verdicts.beats(v, one, other))
+
+
+def test_interval_is_scipys_bootstrap():
+    each = scores(np.random.default_rng(0), gauss=1.0, cvae=1.1)
+    mean, low, high, n = Resampled(each, PHOTOS).compare("best_error", "gauss", "cvae")
+    difference = each["best_error", "gauss"] - each["best_error", "cvae"]
+    found = bootstrap((difference,), np.mean, n_resamples=10_000, method="percentile", rng=1)
+    assert n == 300 and mean == pytest.approx(difference.mean())
+    assert (low, high) == pytest.approx(tuple(found.confidence_interval), abs=0.006)
+
+
+def test_share_of_resamplings_is_near_the_normal_approximation():
+    each = scores(np.random.default_rng(1), gauss=1.0, cvae=1.05)
+    difference = each["best_error", "gauss"] - each["best_error", "cvae"]
+    expected = norm.cdf(-difference.mean() / (difference.std() / np.sqrt(len(difference))))
+    assert Resampled(each, PHOTOS).share(nearer("gauss", "cvae")) == pytest.approx(
+        expected, abs=0.02
+    )
+
+
+def test_frames_of_one_video_count_once():
+    """Ten equal frame pairs of each of 30 videos: the interval is that of 30 numbers."""
+    videos = np.random.default_rng(2).normal(size=30)
+    ids = tuple(f"Run/v_Run_g{k:02d}_c01#{j}" for k in range(30) for j in range(10))
+    zero = np.zeros(300)
+    each = {("best_error", "gauss"): np.repeat(videos, 10), ("best_error", "cvae"): zero}
+    _, low, high, _ = Resampled(each, ids).compare("best_error", "gauss", "cvae")
+    expected = bootstrap((videos,), np.mean, n_resamples=10_000, method="percentile", rng=1)
+    assert (low, high) == pytest.approx(tuple(expected.confidence_interval), abs=0.02)
+
+
+def test_the_rule():
+    assert [verdicts.verdict(share) for share in (1.0, 0.975, 0.97, 0.03, 0.025, 0.0)] == [
+        *("holds", "holds", "undecided", "undecided", "does not hold", "does not hold"),
+    ]
+    assert verdicts.of_interval("best_error", -2, -1) == "better"
+    assert verdicts.of_interval("variance", -2, -1) == "worse"
+    assert verdicts.of_interval("variance", 1, 2) == "better"
+    assert verdicts.of_interval("energy_score", -1, 1) == "undecided"
+
+
+def question(text: str) -> Question:
+    (found,) = (each for each in QUESTIONS if text in each.text)
+    return found
+
+
+def test_one_tie_must_win_all_of_the_bar_by_itself():
+    bar = question("one deep tie is nearer than Shallow and CVAE")
+    good = {"gauss": 1.0, "mdn4": 1.0, "mdn12": 1.0, "shallow": 2.0, "cvae": 2.0}
+    means = {
+        "best_error": good,
+        "variance": {"gauss": 3.0, "mdn4": 1.0, "mdn12": 3.0, "cvae": 2.0},
+        "energy_score": {"gauss": 5.0, "mdn4": 4.0, "mdn12": 5.0, "marginal": 4.5},
+    }
+    assert not bar.holds(means)  # MDN4 has the score, the others the variance
+    means["energy_score"]["gauss"] = 4.4
+    assert bar.holds(means)
+
+
+def test_aim_of_the_extension():
+    aim = question("at most 0.85")
+    for error, expected in ((1.70, True), (1.71, False)):
+        assert (
+            aim.holds({"best_error": {"cdvae-spatial": error, "nn": 2.0, "cvae": 2.5}}) == expected
+        )
+
+
+def test_controls():
+    rule = question("no control")
+    means = dict.fromkeys(rule.methods, 2.0)
+    assert rule.holds({"energy_score": means | {"nn": 1.0}})
+    assert not rule.holds({"energy_score": means | {"marginal": 1.0}})
+
+
+def test_methods_scored_on_fewer_examples_are_compared_on_those():
+    each = scores(np.random.default_rng(3), fm=1.0, **{"cdvae-spatial": 0.0})
+    each = {key: values[:50] if key[1] == "fm" else values for key, values in each.items()}
+    resampled = Resampled(each, PHOTOS)
+    *_, n = resampled.compare("energy_score", "fm", "cdvae-spatial")
+    assert n == 50 and resampled.length(("cdvae-spatial",)) == 300
+    assert resampled.share(question("CDVAE-spatial is nearer than flow matching")) > 0.99
