@@ -72,7 +72,7 @@ def bench_commands(command: argparse.ArgumentParser) -> None:
 
 
 def common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--profile", default="quick", help="smoke, quick (default) or paper")
+    command.add_argument("--profile", default="quick", help="smoke, quick (default), tuned or paper")
     command.add_argument(
         "--data", default="scenes", help="scenes (built in, default), coco, ucf101, folder, shapes"
     )
@@ -86,7 +86,9 @@ def several(command: argparse.ArgumentParser) -> None:
         "--tasks", nargs="+", help="relighting, resaturation, motion (default: all)"
     )
     command.add_argument(
-        "--methods", nargs="+", help="nn, cvae, shallow, gauss, mdn4, mdn12, truth"
+        "--methods",
+        nargs="+",
+        help="nn, cvae, shallow, gauss, mdn4, mdn12, cdvae-spatial, fm, unet, truth, …",
     )
     command.add_argument("--seeds", nargs="+", type=int, help="by default those of the profile")
 
@@ -110,7 +112,7 @@ def open_one(options: argparse.Namespace):
 
 def reproduce(options: argparse.Namespace) -> None:
     """Train and score in this process, then run the notebooks on the finished results."""
-    from cdvae import dynamics_results, notebooks, results, shown
+    from cdvae import dynamics_results, notebooks, results, shown, verdicts
     from cdvae.dynamics import DATA
     from cdvae.experiments import open_runs
 
@@ -119,6 +121,7 @@ def reproduce(options: argparse.Namespace) -> None:
     if options.data != "shapes":
         experiment, runs = open_runs(**parameters)
         results.finish(experiment, runs)
+        verdicts.update(experiment, runs)
         shown.update(experiment, runs, folder)
     if options.data in DATA and not options.methods:
         common = (options.profile, options.data, options.root, options.device)

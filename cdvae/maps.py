@@ -25,14 +25,15 @@ def same(scale: int, maps: Tensor) -> Tensor:
 class Residual(nn.Module):
     """x + convolutions of x; the identity when training starts: (batch, n, side, side)."""
 
-    def __init__(self, n: int):
+    def __init__(self, n: int, dropout: float = 0.0):
         super().__init__()
+        self.drop = nn.Dropout2d(dropout)
         self.first, self.second = (nn.Conv2d(n, n, 3, padding=1) for _ in range(2))
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(leaky_relu(self.first(leaky_relu(x, SLOPE)), SLOPE))
+        return x + self.second(self.drop(leaky_relu(self.first(leaky_relu(x, SLOPE)), SLOPE)))
 
 
 def least_side(widths: tuple[int, ...]) -> int:
@@ -46,12 +47,12 @@ class Contraction(nn.Module):
     widths: channels of the maps of each scale; vector: size of what stands above them.
     """
 
-    def __init__(self, channels: int, widths: tuple[int, ...], vector: int):
+    def __init__(self, channels: int, widths: tuple[int, ...], vector: int, dropout: float = 0.0):
         super().__init__()
         self.start = nn.Sequential(
             nn.PixelUnshuffle(PATCH), nn.Conv2d(PATCH**2 * channels, widths[0], 3, padding=1)
         )
-        self.blocks = nn.ModuleList(Residual(n) for n in widths)
+        self.blocks = nn.ModuleList(Residual(n, dropout) for n in widths)
         self.coarser = nn.ModuleList(
             nn.Conv2d(*n, 4, stride=2, padding=1) for n in pairwise(widths)
         )
@@ -76,7 +77,12 @@ class Expansion(nn.Module):
     """
 
     def __init__(
-        self, vector: int, guides: tuple[int, ...], widths: tuple[int, ...], channels: int
+        self,
+        vector: int,
+        guides: tuple[int, ...],
+        widths: tuple[int, ...],
+        channels: int,
+        dropout: float = 0.0,
     ):
         super().__init__()
         side = least_side(widths)
@@ -84,7 +90,7 @@ class Expansion(nn.Module):
             nn.Linear(vector, widths[-1] * side**2), nn.Unflatten(1, (widths[-1], side, side))
         )
         self.guide = nn.ModuleList(nn.Conv2d(*n, 1) for n in zip(guides, widths, strict=True))
-        self.blocks = nn.ModuleList(Residual(n) for n in widths)
+        self.blocks = nn.ModuleList(Residual(n, dropout) for n in widths)
         self.finer = nn.ModuleList(
             nn.ConvTranspose2d(coarse, fine, 4, stride=2, padding=1)
             for fine, coarse in pairwise(widths)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cdvae import captions, checkpoints, figures, pictures, results, shown
+from cdvae import beyond, captions, checkpoints, figures, pictures, results, shown
 from cdvae.data.sources import TASKS_OF
 from cdvae.dynamics import Dynamics
 from cdvae.dynamics_results import finish, open_dynamics
@@ -34,6 +34,7 @@ KERNEL = "python3"
 WIDTH = 720  # px, of the pictures in a notebook
 DYNAMICS = "08_visual_dynamics"  # the notebook with data and models of its own
 EXPLORER = "09_explore"  # the notebook that reads the checkpoints alone
+BEYOND = "10_beyond"  # the notebook that reads the tables of every data set
 SHOWN_BY = (  # code whose change redraws a notebook, or is checked by one
     *("plots.py", "pictures.py", "score_plots.py", "diagrams.py", "results.py", "tables.py"),
     *("notebooks.py", "paper.py", "claims.py", "figures.py", "captions.py", "gallery.py"),
@@ -41,6 +42,7 @@ SHOWN_BY = (  # code whose change redraws a notebook, or is checked by one
     *("dynamics_plots.py", "dynamics_results.py"),
     *("checkpoints.py", "steering.py", "subjects.py", "sheet.py"),
     *("explore.py", "explore_dynamics.py", "panel.py"),
+    *("beyond.py", "beyond_plots.py", "verdicts.py"),
     "data/statistics.py",
     *(f"{room}.py" for room in (*MODEL_ROOMS, *GUIDANCE_ROOMS)),
 )
@@ -135,6 +137,17 @@ def open_visual_dynamics(namespace: dict) -> tuple[Dynamics, pd.DataFrame]:
     return dynamics, finish(dynamics, quiet=True)
 
 
+def open_beyond(namespace: dict) -> list[beyond.Chapter]:
+    """The tables of the profile that a notebook's globals name; trains nothing.
+
+    Raises InputError if there are none yet.
+    """
+    profile = parameters_in(namespace)["profile"]
+    if not (found := beyond.chapters(profile)):
+        raise InputError(f"no verdicts of profile {profile}: run cdvae reproduce --profile {profile}")
+    return found
+
+
 def open_gallery(study: Study) -> dict[str, Gallery]:
     """The pictures of a study's tasks; draws the samples that are shown if they are not kept."""
     folder = results.results_folder(study.profile, study.data)
@@ -170,6 +183,11 @@ def numbered(data: str | None = None) -> list[Path]:
     return [path for path in every if data is None or data in data_of(path)]
 
 
+def profile_of(path: Path) -> str:
+    """The profile that the committed notebook shows."""
+    return "tuned" if path.stem == BEYOND else PARAMETERS["profile"]
+
+
 def data_of(path: Path) -> tuple[str, ...]:
     """The data sets that a notebook is for, first the one that the committed notebook shows."""
     own = {DYNAMICS: ("shapes", "ucf101"), EXPLORER: ("scenes",)}
@@ -201,6 +219,8 @@ def inputs(path: Path, profile: str, data: str) -> dict[str, str]:
     found = [*folder.glob("*.csv"), *folder.glob("shown-*.safetensors")]
     if path.stem == EXPLORER:
         found = checkpoints.folder().glob("*.json")
+    if path.stem == BEYOND:
+        return {f"{each.parent.name}/{each.name}": sha256(each) for each in beyond.files(profile)}
     return {each.name: sha256(each) for each in sorted(found)}
 
 
@@ -278,17 +298,17 @@ def plain_metadata(stamped: dict) -> dict:
     return {"kernelspec": kernel, "language_info": {"name": "python"}, "cdvae": stamped}
 
 
-def refresh() -> None:
-    """Execute the committed notebooks in place, with the parameters that stand in them."""
-    for path in numbered():
+def refresh(names: list[str]) -> None:
+    """Execute committed notebooks in place, with the parameters that stand in them."""
+    for path in [path for path in numbered() if not names or path.stem in names]:
         print(f"running {path.name}", flush=True)
-        run(path, path, PARAMETERS | {"data": data_of(path)[0]})
+        run(path, path, PARAMETERS | {"profile": profile_of(path), "data": data_of(path)[0]})
         executed = read(path)
         executed["cells"] = [cell for cell in executed["cells"] if not is_injected(cell)]
         write(stripped(executed), path)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["refresh"]:
-        sys.exit("usage: python -m cdvae.notebooks refresh   (executes notebooks/ in place)")
-    refresh()
+    if sys.argv[1:2] != ["refresh"]:
+        sys.exit("usage: python -m cdvae.notebooks refresh [NAME …]   (executes them in place)")
+    refresh(sys.argv[2:])

@@ -30,6 +30,7 @@ class Spatial:
     weight_c: float  # of the bound on −log P(x_c)
     energy: float  # weight of the energy score of draws from the tie
     draws: int  # … of which there are so many for each example
+    dropout: float  # share of maps that the blocks leave out in training
 
 
 class MapCode(nn.Module):
@@ -50,11 +51,11 @@ class SpatialCDVAE(nn.Module):
         *maps_c, top_c = s.codes_c
         *maps_g, top_g = s.codes_g
         self.standard_c, self.standard_g = Standard(channels_c), Standard(channels_g)
-        self.encoder_c = Contraction(channels_c, s.widths, s.vector)
-        self.encoder_g = Contraction(channels_c + channels_g, s.widths, s.vector)
+        self.encoder_c = Contraction(channels_c, s.widths, s.vector, s.dropout)
+        self.encoder_g = Contraction(channels_c + channels_g, s.widths, s.vector, s.dropout)
         self.heads_c = nn.ModuleList(MapHead(*n) for n in zip(s.widths, maps_c, strict=True))
         self.top_c = GaussianHead(s.vector, top_c)
-        self.decoder_c = Expansion(top_c, tuple(maps_c), s.widths, channels_c)
+        self.decoder_c = Expansion(top_c, tuple(maps_c), s.widths, channels_c, s.dropout)
         self.tie = nn.Sequential(
             nn.Linear(top_c, s.vector), nn.LeakyReLU(SLOPE), GaussianHead(s.vector, top_g)
         )
@@ -62,7 +63,7 @@ class SpatialCDVAE(nn.Module):
         self.codes_g = nn.ModuleDict(
             {str(k): MapCode(s.widths[k], n) for k, n in enumerate(maps_g) if n}
         )
-        self.decoder_g = Expansion(top_g + top_c, tuple(maps_c), s.widths, channels_g)
+        self.decoder_g = Expansion(top_g + top_c, tuple(maps_c), s.widths, channels_g, s.dropout)
 
     def standardise(self, x_c: Tensor, x_g: Tensor) -> None:
         """Fit both layers' scales to the training fields."""
@@ -103,8 +104,17 @@ class SpatialCDVAE(nn.Module):
         kl["kl_top"] = gaussian.kl(*q, *p).sum(1).mean()
         return self.decode(z_c, gaussian.sample(*q), at_scale, 1), kl
 
-    def draw(self, z_c: list[Tensor], n: int, generator: torch.Generator | None = None) -> Tensor:
-        """n standardised fields for each z_c by way of the tie: (batch, n, C_g, 32, 32)."""
+    def draw(
+        self,
+        z_c: list[Tensor],
+        n: int,
+        generator: torch.Generator | None = None,
+        top: Gaussian | None = None,
+    ) -> Tensor:
+        """n standardised fields for each z_c by way of the tie: (batch, n, C_g, 32, 32).
+
+        top: where the vector of z_g is drawn from instead of the tie.
+        """
 
         def at_scale(scale: int, h: Tensor) -> Tensor:
             if str(scale) not in self.codes_g:
@@ -112,9 +122,23 @@ class SpatialCDVAE(nn.Module):
             code = self.codes_g[str(scale)]
             return h + code.spread(gaussian.sample(*code.p_head(h), generator))
 
-        mu, log_var = (p.repeat_interleave(n, 0) for p in self.tie(z_c[-1]))
+        mu, log_var = (p.repeat_interleave(n, 0) for p in top or self.tie(z_c[-1]))
         x_g = self.decode(z_c, gaussian.sample(mu, log_var, generator), at_scale, n)
         return x_g.unflatten(0, (len(mu) // n, n))
+
+    def q_top(self, x_c: Tensor, x_g: Tensor, z_c: list[Tensor]) -> Gaussian:
+        """q of z_g's vector given standardised fields: what x_g says times the tie."""
+        top = self.encoder_g(torch.cat([x_g, x_c], 1))[-1]
+        return gaussian.product(*self.top_g(top), *self.tie(z_c[-1]))
+
+    @torch.no_grad()
+    def sample_with_own_code(
+        self, x_c: Tensor, x_g: Tensor, n: int, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """As `sample`, but z_g's vector is taken from the answer: what the tie alone costs."""
+        x_c, x_g = self.standard_c.apply_to(x_c), self.standard_g.apply_to(x_g)
+        z_c = [mu for mu, _ in self.q_c(x_c)]
+        return self.standard_g.undo(self.draw(z_c, n, generator, self.q_top(x_c, x_g, z_c)))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Both bounds and the energy score of `draws` draws; nats per example up to constants.

@@ -7,6 +7,7 @@ claim *holds* if it is true in at least 97.5 % of them, *does not hold* if in at
 difference lies on one side of zero.
 """
 
+import json
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -174,8 +175,8 @@ def of_interval(metric: str, low: float, high: float) -> str:
 
 
 def update(experiment: Experiment, runs: list[Run]) -> None:
-    """Write comparisons.csv and verdicts.csv of finished runs beside their scores."""
-    pairs, judged = [], []
+    """Write comparisons.csv and verdicts.csv beside the scores, of these and of earlier runs."""
+    pairs, judged, runs = [], [], with_earlier(experiment, runs)
     for task in dict.fromkeys(run.task for run in runs):
         mine = [run for run in runs if run.task == task]
         each = each_example(experiment, mine)
@@ -185,6 +186,19 @@ def update(experiment: Experiment, runs: list[Run]) -> None:
     folder = results_folder(experiment.profile.name, experiment.source.name)
     write_csv(pd.DataFrame(pairs), folder / "comparisons.csv")
     write_csv(pd.DataFrame(judged), folder / "verdicts.csv")
+
+
+def with_earlier(experiment: Experiment, runs: list[Run]) -> list[Run]:
+    """These runs and those whose scores stand in the results folder and are still at hand."""
+    path = results_folder(experiment.profile.name, experiment.source.name) / "provenance.json"
+    named = json.loads(path.read_text(encoding="utf-8"))["runs"]
+    every = {str(run): run for run in runs}
+    for name in named:
+        task, method, seed = name.split("/")
+        run = Run(task, method, int(seed))
+        if experiment.score_file(run).exists():
+            every.setdefault(name, run)
+    return list(every.values())
 
 
 def comparisons(task: str, runs: list[Run], resampled: Resampled) -> list[dict]:

@@ -1,0 +1,129 @@
+"""What notebook 10 shows: the tuned results of every data set, read from their committed files."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cdvae.files import output_root
+from cdvae.paper import LAYERS
+from cdvae.results import NAMES, cell, summary
+
+DATA = ("coco", "ucf101", "scenes")
+TITLES = {
+    "coco": "MS-COCO photos",
+    "ucf101": "clips in UCF101's layout",
+    "scenes": "the built-in world",
+}
+SCORES = {  # how each score is shown: its head, scale, digits
+    "best_error": ("best error of 100, × 10⁻²", 100, 2),
+    "variance": ("variance, × 10⁻²", 100, 2),
+    "energy_score": ("energy score", 1, 2),
+    "crps": ("CRPS, × 10⁻²", 100, 2),
+}
+
+
+class Chapter:
+    """The files of one data set in a profile's results; a table that is not there is empty."""
+
+    def __init__(self, profile: str, data: str):
+        self.data, self.folder = data, output_root() / "results" / profile / data
+
+    def read(self, name: str) -> pd.DataFrame:
+        path = self.folder / f"{name}.csv"
+        return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        return self.read("scores")
+
+    @property
+    def tasks(self) -> list[str]:
+        return [task for task in LAYERS if task in set(self.scores.task)]
+
+
+def chapters(profile: str) -> list[Chapter]:
+    """The data sets whose scores were compared in this profile's results."""
+    every = [Chapter(profile, data) for data in DATA]
+    return [chapter for chapter in every if (chapter.folder / "comparisons.csv").exists()]
+
+
+def files(profile: str) -> list[Path]:
+    """Every table that the notebook reads."""
+    return sorted(path for c in chapters(profile) for path in c.folder.glob("*.csv"))
+
+
+def score_table(scores: pd.DataFrame, task: str) -> pd.DataFrame:
+    """A row for each method: mean ± standard deviation over seeds of each score, and the counts."""
+    each = summary(scores[(scores.task == task) & (scores.n_samples == 100)])
+    sizes = scores[scores.task == task].groupby("method").n_test.first()
+    rows = []
+    for method in [name for name in NAMES if name in set(each.method)]:
+        mine = each[each.method == method].set_index("metric")
+        row = {"method": NAMES[method]}
+        for metric, (head, scale, digits) in SCORES.items():
+            found = mine.loc[metric]
+            row[head] = cell(scale * found["mean"], scale * found["std"], None, digits)
+        rows.append(row | {"seeds": int(mine["count"].max()), "test examples": sizes[method]})
+    return pd.DataFrame(rows)
+
+
+def verdict_table(every: list[Chapter]) -> pd.DataFrame:
+    """A row for each claim, a column for each data set and task."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for chapter in every:
+        for row in chapter.read("verdicts").itertuples():
+            place = rows.setdefault((row.whose, row.claim), {})
+            share = f" ({row.true_in_share_of_resamplings:.1%})" * (row.verdict == "undecided")
+            place[f"{chapter.data}: {row.task}"] = row.verdict + share
+    found = [{"whose": who, "claim": text} | cells for (who, text), cells in rows.items()]
+    return pd.DataFrame(found).fillna("–")
+
+
+def best_trials(trials: pd.DataFrame, task: str, n: int = 3) -> pd.DataFrame:
+    """The best n trials of each method of a task, and how many there were."""
+    mine = trials[trials.task == task]
+    shown = mine.groupby("method", sort=False).head(n)
+    counts = mine.groupby("method").size()
+    return pd.DataFrame(
+        {
+            "method": [NAMES[method] for method in shown.method],
+            "trials": [counts[method] for method in shown.method],
+            "changes to the quick profile": shown.changes.replace("{}", "–"),
+            "best error of 100, × 10⁻²": (100 * shown.best_error_100).round(2),
+            "energy score": shown.energy_score.round(2),
+            "criterion": shown.criterion.round(3),
+        }
+    )
+
+
+def ablation_table(ablations: pd.DataFrame) -> pd.DataFrame:
+    """A row for each variant beside the unchanged method, at 100 samples."""
+    wide = ablations[ablations.n_samples == 100].pivot_table(
+        index=["group", "setting", "method"], columns="metric", values="value", sort=False
+    )
+    base = wide.loc["base"].droplevel("setting")
+    rows = []
+    for (group, setting, method), found in wide.iterrows():
+        if group == "base":
+            continue
+        plain = base.loc[COMPARED_WITH.get(method, method)]
+        row = {"what": group, "setting": setting, "method": NAMES.get(method, method)}
+        for metric in ("best_error", "variance", "energy_score"):
+            head, scale, digits = SCORES[metric]
+            value, was = scale * found[metric], scale * plain[metric]
+            row[head] = f"{value:.{digits}f} (was {was:.{digits}f})"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+COMPARED_WITH = {"mdn1": "mdn4", "gauss_all": "gauss"}  # what a variant's method is a variant of
+
+
+def limit_table(limits: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Errors × 10⁻² and KL in nats, a row for each method and measure."""
+    mine = limits[limits.task == task].copy()
+    is_kl = mine.measure.str.startswith("kl_")
+    mine["value"] = mine.value.where(is_kl, 100 * mine.value).round(2)
+    mine["unit"] = ["nats" if kl else "× 10⁻²" for kl in is_kl]
+    mine["method"] = [NAMES.get(method, "–") for method in mine.method]
+    return mine[["method", "measure", "value", "unit"]]

@@ -1,0 +1,153 @@
+"""Pictures of notebook 10: verdicts, ablations, the search, what it costs to sample."""
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from cdvae.beyond import COMPARED_WITH, Chapter
+from cdvae.plots import LOOKS, STYLE, finished, legend_below, panels, watermark
+from cdvae.results import NAMES, summary
+
+PAIRS = (  # what the forest plot compares
+    *((tie, other) for tie in ("gauss", "mdn4", "mdn12") for other in ("shallow", "cvae", "nn")),
+    *(("cdvae-spatial", other) for other in ("nn", "cvae", "mdn12", "fm", "unet")),
+)
+COLOURS = {"better": "#0072B2", "worse": "#D55E00", "undecided": "#999999"}
+
+
+def accuracy_and_score(chapters: list[Chapter]) -> Figure:
+    """Best error of 100 against the energy score, a panel for each data set and task."""
+    places = [(chapter, task) for chapter in chapters for task in chapter.tasks]
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, len(places), 2.5, 3.2)
+        for axis, (chapter, task) in zip(axes[0], places, strict=True):
+            each = summary(chapter.scores[chapter.scores.task == task])
+            each = each[each.n_samples == 100].set_index(["metric", "method"])
+            for method in [name for name in NAMES if ("best_error", name) in each.index]:
+                x, y = each.loc[("energy_score", method)], each.loc[("best_error", method)]
+                colour, marker = LOOKS[method]
+                look = {"color": colour, "marker": marker, "ms": 6, "ls": "", "capsize": 2}
+                pair = x["mean"], 100 * y["mean"]
+                spread = {"xerr": x["std"], "yerr": 100 * y["std"]}
+                spread = {k: v for k, v in spread.items() if pd.notna(v)}
+                axis.errorbar(*pair, **spread, **look, label=NAMES[method])
+            unit = " px²" if task == "motion" else ""
+            axis.set(title=f"{chapter.data}: {task}", xlabel="energy score")
+            axis.set_ylabel(f"best error of 100 (× 10⁻²{unit})")
+            axis.margins(0.12)
+        legend_in_rows(figure, axes[0])
+        watermark(figure, chapters[0].scores.profile.iloc[0])
+    return finished(figure)
+
+
+def legend_in_rows(figure: Figure, axes) -> None:
+    """One legend below all panels, in as many rows as it needs."""
+    entries = [axis.get_legend_handles_labels() for axis in axes]
+    named = {label: handle for each in entries for handle, label in zip(*each, strict=True)}
+    figure.legend(named.values(), named, loc="outside lower center", ncols=7)
+
+
+def forest(chapters: list[Chapter], metric: str, head: str, scale: float) -> Figure:
+    """Paired differences with their 95 % intervals: left of zero the first method is better."""
+    places = [(chapter, task) for chapter in chapters for task in chapter.tasks]
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, len(places), 2.4, 3.4)
+        for axis, (chapter, task) in zip(axes[0], places, strict=True):
+            found = chapter.read("comparisons")
+            found = found[(found.task == task) & (found.metric == metric)]
+            labels = []
+            for one, other in PAIRS:
+                row = oriented(found, one, other)
+                if row is None:
+                    continue
+                y, (mean, low, high, verdict) = len(labels), row
+                axis.plot([scale * low, scale * high], [y, y], color=COLOURS[verdict], lw=1.4)
+                axis.plot(scale * mean, y, "o", color=COLOURS[verdict], ms=4)
+                labels.append(f"{NAMES[one]} − {NAMES[other]}")
+            axis.axvline(0, color="black", lw=0.6)
+            axis.set_yticks(
+                range(len(labels)), labels if axis is axes[0, 0] else [""] * len(labels)
+            )
+            axis.invert_yaxis()
+            axis.set(title=f"{chapter.data}: {task}", xlabel=head)
+    return finished(figure)
+
+
+def oriented(found: pd.DataFrame, one: str, other: str) -> tuple | None:
+    """Difference one − other, its interval and verdict, whichever way round the file has it."""
+    for first, second, sign in ((one, other, 1), (other, one, -1)):
+        row = found[(found.method == first) & (found.other == second)]
+        if len(row):
+            r = row.iloc[0]
+            if sign == 1:
+                return r.difference, r.low, r.high, r.verdict
+            flipped = {"better": "worse", "worse": "better"}.get(r.verdict, r.verdict)
+            return -r.difference, -r.high, -r.low, flipped
+    return None
+
+
+def ablations(table: pd.DataFrame, title: str) -> Figure:
+    """What each change does: best error and energy score, relative to the unchanged method."""
+    wide = table[table.n_samples == 100].pivot_table(
+        index=["group", "setting", "method"], columns="metric", values="value", sort=False
+    )
+    base = wide.loc["base"].droplevel("setting")
+    rows = [row for row in wide.iterrows() if row[0][0] not in ("base", "examples")]
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, 2, 3.4, 0.6 + 0.19 * len(rows))
+        for axis, metric in zip(axes[0], ("best_error", "energy_score"), strict=True):
+            for y, ((_, _, method), found) in enumerate(rows):
+                plain = base.loc[COMPARED_WITH.get(method, method), metric]
+                change = 100 * (found[metric] / plain - 1)
+                axis.barh(y, change, color=LOOKS[COMPARED_WITH.get(method, method)][0], height=0.7)
+            axis.axvline(0, color="black", lw=0.6)
+            axis.invert_yaxis()
+            axis.set(title=metric.replace("_", " "), xlabel="change (%): right is worse")
+        names = [f"{NAMES.get(m, m)}: {group}, {setting}" for (group, setting, m), _ in rows]
+        axes[0, 0].set_yticks(range(len(rows)), names)
+        axes[0, 1].set_yticks([])
+        figure.suptitle(title, fontsize=9)
+    return finished(figure)
+
+
+def scattered(table: pd.DataFrame) -> Figure:
+    """The "scattered data" curve: scores by the number of training examples."""
+    some = table[table.group.isin(["examples", "base"]) & (table.n_samples == 100)]
+    methods = [m for m in NAMES if m in set(some[some.group == "examples"].method)]
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, 2, 2.8, 2.5)
+        shown = (
+            ("best_error", "best error of 100 (× 10⁻²)", 100),
+            ("energy_score", "energy score", 1),
+        )
+        for axis, (metric, head, scale) in zip(axes[0], shown, strict=True):
+            for method in methods:
+                mine = some[(some.method == method) & (some.metric == metric)]
+                mine = mine.sort_values("n_train")
+                colour, marker = LOOKS[method]
+                look = {"color": colour, "marker": marker, "ms": 4, "label": NAMES[method]}
+                axis.plot(mine.n_train, scale * mine.value, **look)
+            axis.set(xlabel="training examples", ylabel=head, xscale="log")
+            ticks = sorted(set(some.n_train))
+            axis.set_xticks(ticks, ticks)
+            axis.minorticks_off()
+        legend_below(figure, axes[0, 0])
+    return finished(figure)
+
+
+def trials(tables: dict[str, pd.DataFrame]) -> Figure:
+    """Every trial of the search on validation examples: {task: trials}."""
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, len(tables), 2.8, 3.0)
+        for axis, (task, table) in zip(axes[0], tables.items(), strict=True):
+            for method in [name for name in NAMES if name in set(table.method)]:
+                mine = table[table.method == method]
+                colour, marker = LOOKS[method]
+                look = {"color": colour, "marker": marker, "ms": 5, "ls": "", "alpha": 0.8}
+                pair = mine.energy_score, 100 * mine.best_error_100
+                axis.plot(*pair, **look, label=NAMES[method])
+            unit = " px²" if task == "motion" else ""
+            axis.set(title=task, xlabel="energy score")
+            axis.set_ylabel(f"best error of 100 (× 10⁻²{unit})")
+        legend_in_rows(figure, axes[0])
+    return finished(figure)

@@ -1,0 +1,117 @@
+"""What keeps the best of 100 samples from the truth: measured beside each method.
+
+    python -m cdvae.limits --data coco --root DIR
+
+writes `limits.csv` to `results/<profile>/<data>/`: mean squared errors on the test split, from
+codebooks that ignore the input, over codes taken from the answer itself, to the methods' own.
+"""
+
+import argparse
+import sys
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from cdvae.config import load_profile
+from cdvae.experiments import Experiment, Run
+from cdvae.files import InputError
+from cdvae.metrics import COUNTS, squared_errors
+from cdvae.model import CDVAE
+from cdvae.results import results_folder, write_csv
+from cdvae.spatial import SpatialCDVAE
+
+N = max(COUNTS)
+COMPONENTS = (4, 8, 16)  # of principal components that are kept
+METHODS = ("shallow", "gauss", "mdn4", "mdn12", "cdvae-spatial")
+
+
+def error(x_hat: Tensor, x: Tensor) -> float:
+    return float((x_hat - x).square().mean())
+
+
+def codebook(train: Tensor, test: Tensor) -> float:
+    """Error of the nearest of N centres of the training fields (k-means), whatever the input."""
+    from sklearn.cluster import KMeans
+
+    centres = KMeans(N, n_init=1, random_state=0).fit(train.flatten(1).numpy()).cluster_centers_
+    nearest = torch.cdist(test.flatten(1), torch.from_numpy(centres)).argmin(1)
+    return error(torch.from_numpy(centres)[nearest], test.flatten(1))
+
+
+def principal(train: Tensor, test: Tensor, k: int) -> float:
+    """Error that is left when the first k principal components of each field are known."""
+    x, mean = train.flatten(1), train.flatten(1).mean(0)
+    basis = torch.pca_lowrank(x - mean, q=k + 8, niter=4)[2][:, :k]
+    rest = test.flatten(1) - mean
+    return error(rest @ basis @ basis.T, rest)
+
+
+@torch.no_grad()
+def with_own_code(model, x_c: Tensor, x_g: Tensor, generator: torch.Generator) -> Tensor:
+    """N fields whose top code was taken from the answer, what is below drawn as in sampling."""
+    if isinstance(model, SpatialCDVAE):
+        return model.sample_with_own_code(x_c, x_g, N, generator)
+    mu, log_var = model.dvae_g.q_top_given_x(x_g)
+    noise = torch.randn(len(mu), N, mu.shape[1], generator=generator)
+    z = (mu[:, None] + (0.5 * log_var).exp()[:, None] * noise).flatten(0, 1)
+    x = model.dvae_g.mean_x(model.dvae_g.descend(z, generator))
+    return x.unflatten(0, (len(x_c), N))
+
+
+@torch.no_grad()
+def reconstructed(model, x_c: Tensor, x_g: Tensor, generator: torch.Generator) -> Tensor:
+    """One field for each answer, every code of it taken from the answer."""
+    if isinstance(model, SpatialCDVAE):
+        return model.sample_with_own_code(x_c, x_g, 1, generator)[:, 0]
+    return model.dvae_g.mean_x(model.dvae_g.q_z_given_x(x_g, generator).z[0])
+
+
+def of_model(model: CDVAE | SpatialCDVAE, x_c: Tensor, x_g: Tensor) -> dict[str, float]:
+    """Errors with codes of the answer: best of N with the top alone, and reconstruction."""
+    generator, best, whole = torch.Generator().manual_seed(0), [], []
+    for c, g in zip(x_c.split(25), x_g.split(25), strict=True):
+        best.append(squared_errors(with_own_code(model, c, g, generator), g).min(1).values)
+        whole.append(squared_errors(reconstructed(model, c, g, generator)[:, None], g)[:, 0])
+    return {
+        f"best of {N}, top code of the answer": float(torch.cat(best).mean()),
+        "reconstruction": float(torch.cat(whole).mean()),
+    }
+
+
+def table(profile: str, data: str, root: str | None) -> pd.DataFrame:
+    """A row for each task, method ("any" for what no method does) and measure."""
+    experiment, rows = Experiment(load_profile(profile), data, root, "cpu"), []
+    seed = experiment.profile.seeds[0]
+    for task in experiment.source.tasks():
+        train, test = (experiment.fields(task)[split] for split in ("train", "test"))
+        found = {"variance about the mean": error(test.x_g, train.x_g.mean(0))}
+        found[f"nearest of {N} fixed fields (k-means)"] = codebook(train.x_g, test.x_g)
+        for k in COMPONENTS:
+            found[f"{k} principal components known"] = principal(train.x_g, test.x_g, k)
+        rows += [(task, "any", name, value) for name, value in found.items()]
+        for method in METHODS:
+            run = Run(task, method, seed)
+            for name, value in of_model(experiment.model(run), test.x_c, test.x_g).items():
+                rows.append((task, method, name, value))
+            best = min(experiment.history(run), key=lambda row: row["valid_loss"])
+            kl = {name: value for name, value in best.items() if name.startswith("valid_kl_")}
+            rows += [(task, method, name.removeprefix("valid_"), v) for name, v in kl.items()]
+    return pd.DataFrame(rows, columns=["task", "method", "measure", "value"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m cdvae.limits", description=__doc__)
+    parser.add_argument("--data", default="scenes", help="scenes, coco or ucf101")
+    parser.add_argument("--root", help="the folder that holds the photos or clips")
+    parser.add_argument("--profile", default="tuned")
+    options = parser.parse_args()
+    try:
+        found = table(options.profile, options.data, options.root)
+    except InputError as error:
+        sys.exit(f"cdvae: {error}")
+    write_csv(found, results_folder(options.profile, options.data) / "limits.csv")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What notebook 10 shows, on made-up tables whose answers are known, and the committed ones."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from cdvae import beyond, beyond_plots, limits, search
+from cdvae.beyond import Chapter
+
+
+def tidy(rows: list[tuple]) -> pd.DataFrame:
+    columns = ["group", "setting", "method", "metric", "n_samples", "value", "n_train"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def made_up_ablations() -> pd.DataFrame:
+    rows = []
+    for group, setting, method, error in (
+        ("base", "as tuned", "gauss", 0.02),
+        ("base", "as tuned", "mdn4", 0.03),
+        ("guidance", "off", "gauss", 0.03),
+        ("components", "1", "mdn1", 0.06),
+        ("examples", "500", "gauss", 0.04),
+    ):
+        n = 500 if group == "examples" else 4500
+        for metric, factor in (("best_error", 1), ("variance", 2), ("energy_score", 100)):
+            rows.append((group, setting, method, metric, 100, factor * error, n))
+    return tidy(rows)
+
+
+def test_variants_stand_beside_what_they_vary():
+    table = beyond.ablation_table(made_up_ablations()).set_index(["what", "setting"])
+    head = beyond.SCORES["best_error"][0]
+    assert table.loc[("guidance", "off"), head] == "3.00 (was 2.00)"
+    assert table.loc[("components", "1"), head] == "6.00 (was 3.00)"  # mdn1 beside mdn4
+    assert "base" not in table.index
+
+
+def test_bars_are_relative_changes():
+    figure = beyond_plots.ablations(made_up_ablations(), "made up")
+    widths = [bar.get_width() for bar in figure.axes[0].patches]
+    assert widths == pytest.approx([50.0, 100.0])
+
+
+def test_curve_of_examples_ends_at_all_of_them():
+    figure = beyond_plots.scattered(made_up_ablations())
+    (line,) = figure.axes[0].lines
+    assert line.get_xdata().tolist() == [500, 4500]
+    assert line.get_ydata().tolist() == pytest.approx([4.0, 2.0])
+
+
+def test_a_pair_reads_the_same_from_either_side():
+    row = {"method": "cvae", "other": "gauss", "difference": -1.0, "low": -2.0, "high": -0.5}
+    found = pd.DataFrame([row | {"verdict": "better"}])
+    assert beyond_plots.oriented(found, "cvae", "gauss") == (-1.0, -2.0, -0.5, "better")
+    assert beyond_plots.oriented(found, "gauss", "cvae") == (1.0, 0.5, 2.0, "worse")
+    assert beyond_plots.oriented(found, "gauss", "nn") is None
+
+
+def test_criterion_of_the_search():
+    rows = [
+        {"method": "nn", "best_error_100": 2.0, "energy_score": 6.0},
+        {"method": "marginal", "best_error_100": 3.0, "energy_score": 5.0},
+        {"method": "gauss", "best_error_100": 2.5, "energy_score": 5.0},
+        {"method": "gauss", "best_error_100": 1.0, "energy_score": 4.0},
+    ]
+    judged = search.judged(rows)
+    assert [row["criterion"] for row in judged] == pytest.approx([2.2, 2.5, 1.3, 2.25])
+
+
+def test_every_trial_can_be_built():
+    from cdvae.config import load_profile
+    from cdvae.methods import settings_of
+
+    for task in ("relighting", "resaturation", "motion"):
+        listed = search.trials(task)
+        seen = set()
+        for trial in listed:
+            profile = load_profile("quick", **(search.EXAMPLES | trial["changes"]))
+            settings = settings_of(trial["method"], profile.of(task))
+            seen.add(json.dumps([trial["method"], settings], sort_keys=True))
+        assert len(seen) == len(listed) > 10
+
+
+def test_principal_components_against_their_variances():
+    import torch
+
+    torch.manual_seed(0)
+    scales = torch.tensor([5.0, 3.0, 1.0, 0.1])
+    x = torch.zeros(4000, 1, 4, 4)
+    x.flatten(1)[:, :4] = torch.randn(4000, 4) * scales
+    left = limits.principal(x, x, 2)
+    assert left == pytest.approx((1.0 + 0.01) / 16, rel=0.05)
+
+
+def test_codebook_of_as_many_fields_as_there_are():
+    import torch
+
+    x = torch.eye(100).reshape(100, 1, 10, 10)
+    assert limits.codebook(x, x) == pytest.approx(0, abs=1e-10)
+
+
+@pytest.fixture(params=["coco", "ucf101", "scenes"])
+def committed(request, monkeypatch) -> Chapter:
+    monkeypatch.delenv("CDVAE_OUTPUT")  # the committed results, not the tests'
+    return Chapter("tuned", request.param)
+
+
+def test_committed_comparisons_are_of_the_committed_scores(committed):
+    """The mean difference of each pair is that of the means in scores.csv."""
+    scores, pairs = committed.scores, committed.read("comparisons")
+    some = scores[scores.n_samples == 100]
+    mean = some.groupby(["task", "method", "metric"]).value.mean()
+    same = pairs[~pairs.method.eq("fm") & ~pairs.other.eq("fm")]
+    assert len(same) > 20
+    for row in same.itertuples():
+        difference = mean[row.task, row.method, row.metric] - mean[row.task, row.other, row.metric]
+        assert row.difference == pytest.approx(difference, abs=2e-5 + 1e-4 * abs(difference))
+        assert row.low <= row.difference <= row.high
+
+
+def test_controls_do_not_win_unnoticed(committed):
+    """Every task has both controls, and a verdict on them."""
+    for task in committed.tasks:
+        mine = committed.scores[committed.scores.task == task]
+        assert {"marginal", "mean_noise"} <= set(mine.method)
+        judged = committed.read("verdicts")
+        assert any("no control" in text for text in judged[judged.task == task].claim)
+
+
+def test_cost_counts_parameters_and_times_the_slowest_as_one():
+    from cdvae import cost
+    from cdvae.config import load_profile
+    from cdvae.data.fields import task_named
+    from cdvae.methods import untrained
+
+    found = cost.table("smoke", "motion", 3).set_index("method")
+    net = untrained("fm", task_named("motion"), load_profile("smoke"))
+    assert found.loc["Flow matching", "parameters"] == sum(p.numel() for p in net.parameters())
+    assert found.loc["Flow matching", "times faster"] == 1.0
+    assert (found["ms for 100 samples"] > 0).all()
+
+
+def test_the_three_are_matched_in_parameters():
+    from cdvae import cost
+
+    found = cost.table("quick", "relighting", 1).set_index("method").parameters
+    matched = found.loc[["CDVAE-spatial", "Flow matching", "Energy U-Net", "MDN12"]]
+    assert matched.max() < 1.03 * matched.min()
