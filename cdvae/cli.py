@@ -72,7 +72,9 @@ def bench_commands(command: argparse.ArgumentParser) -> None:
 
 
 def common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--profile", default="quick", help="smoke, quick (default), tuned or paper")
+    command.add_argument(
+        "--profile", default="quick", help="smoke, quick (default), tuned or paper"
+    )
     command.add_argument(
         "--data", default="scenes", help="scenes (built in, default), coco, ucf101, folder, shapes"
     )

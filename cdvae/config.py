@@ -107,6 +107,7 @@ class Profile:
     n_test: int
     flips: bool
     n_used: int
+    spaces: tuple
     network: Network
     tie: Tie
     guidance: Guidance

@@ -33,12 +33,14 @@ from cdvae.methods import (
     LEARNED,
     MOTION_ONLY,
     OWN_ROOMS,
+    PLAIN_SPACES,
     scored_on,
     settings_of,
     training_of,
     untrained,
 )
 from cdvae.metrics import COUNTS, score_samples
+from cdvae.neighbours import fit_neighbours
 from cdvae.progress import Progress
 from cdvae.provenance import circumstances, peak_memory_mb
 from cdvae.scoring import likelihood_rows, mode_rows, sample_rows
@@ -154,9 +156,10 @@ class Experiment:
 
     def model_key(self, run: Run) -> str:
         """The key of all that shapes a run's model."""
-        rooms = (*MODEL_ROOMS, *OWN_ROOMS.get(run.method, ()))
-        code = room_hash(rooms), room_hash(GUIDANCE_ROOMS)
         settings = settings_of(run.method, self.profile.of(run.task))
+        rooms = (*MODEL_ROOMS, *OWN_ROOMS.get(run.method, ()))
+        rooms += ("neighbours",) * ("spaces" in settings)
+        code = room_hash(rooms), room_hash(GUIDANCE_ROOMS)
         return key_of(
             self.plan(run.task).key, *asdict(run).values(), settings, code, self.device.type
         )
@@ -294,8 +297,12 @@ class Experiment:
                     f"{run.task}: {len(train)} training examples are too few for {max(COUNTS)} "
                     f"neighbours: give more, or leave out {run.method} with --methods"
                 )
-            sigmas = self.profile.of(run.task).nearest.sigmas
-            model, about = fit_unlearned(run.method, train, valid, sigmas, max(COUNTS))
+            settings, n = self.profile.of(run.task), max(COUNTS)
+            sigmas, spaces = settings.nearest.sigmas, settings.spaces
+            if run.method == "nn" and spaces != PLAIN_SPACES:
+                model, about = fit_neighbours(train, valid, sigmas, spaces, n)
+            else:
+                model, about = fit_unlearned(run.method, train, valid, sigmas, n)
             return lambda part, n: model.sample(x_c[part], n, generator), about
         model = self.model(run, progress)
         about = self.record(run, "about")

@@ -30,6 +30,8 @@ ALL_METHODS = (
 )  # truth: the exact conditional, where known
 
 
+PLAIN_SPACES = ("pixels",)  # where nearest neighbour looks if it is not to choose
+
 # the tables of settings that shape a method, beside those of its examples; else JOINT_GROUPS
 JOINT_GROUPS = ("network", "tie", "guidance", "training")
 GROUPS = {
@@ -59,6 +61,8 @@ def settings_of(method: str, profile: Profile) -> dict:
     """The settings that shape a method, and no others."""
     groups = GROUPS.get(method, JOINT_GROUPS)
     settings = {name: asdict(getattr(profile, name)) for name in groups}
+    if method == "nn" and profile.spaces != PLAIN_SPACES:
+        settings["spaces"] = profile.spaces
     examples = {"flips": profile.flips, "n_used": profile.n_used} if method != "truth" else {}
     return settings | {name: value for name, value in examples.items() if value}
 

@@ -144,7 +144,9 @@ def open_beyond(namespace: dict) -> list[beyond.Chapter]:
     """
     profile = parameters_in(namespace)["profile"]
     if not (found := beyond.chapters(profile)):
-        raise InputError(f"no verdicts of profile {profile}: run cdvae reproduce --profile {profile}")
+        raise InputError(
+            f"no verdicts of profile {profile}: run cdvae reproduce --profile {profile}"
+        )
     return found
 
 
