@@ -36,17 +36,23 @@ def work(experiment: Experiment, run: Run) -> None:
 def score_all(experiment: Experiment, runs: list[Run], progress: Progress) -> None:
     """Train and score what is missing of these runs; what is done is kept if one of them fails."""
     missing = [run for run in runs if experiment.steps(run)]
-    n_workers = min(cores(), MOST_WORKERS, len(missing))
-    if experiment.device.type != "cpu" or n_workers < 2:
-        for run in missing:
+    if experiment.device.type == "cpu" and len(missing) > 1:
+        experiment.prepare(missing)  # once, before workers would each do it
+    score_pairs([(experiment, run) for run in missing], progress)
+
+
+def score_pairs(pairs: list[tuple[Experiment, Run]], progress: Progress) -> None:
+    """The same for runs of several experiments."""
+    n_workers = min(cores(), MOST_WORKERS, len(pairs))
+    if n_workers < 2 or any(experiment.device.type != "cpu" for experiment, _ in pairs):
+        for experiment, run in pairs:
             experiment.scores(run, progress)
         return
-    experiment.prepare(missing)  # once, before workers would each do it
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
     pool = ProcessPoolExecutor(n_workers, context, start_messenger, (messages,))
     try:
-        jobs = [pool.submit(work, experiment, run) for run in missing]
+        jobs = [pool.submit(work, *pair) for pair in pairs]
         while not all(job.done() for job in jobs):
             pass_on(messages, progress)
             raise_first(jobs)

@@ -80,16 +80,18 @@ def test_one_component():
 def test_each_variant_is_a_run_of_its_own(task):
     plain = load_profile("smoke")
     keys = {}
-    for variant in ablations.variants(task, plain):
+    for variant in ablations.variants(task, plain, 200):
         experiment = Experiment(load_profile("smoke", **variant.changes))
         keys[variant[:3]] = experiment.score_key(Run(task, variant.method, 0))
     assert len(set(keys.values())) == len(keys) > 25
 
 
 def test_table_of_ablations(monkeypatch):
-    few = [v for v in ablations.variants("relighting", load_profile("smoke")) if v.method != "nn"]
-    few = [v for v in few if v.group in {"base", "tied layers", "examples"}][3:8]
-    monkeypatch.setattr(ablations, "variants", lambda task, profile: few)
+    few = [
+        v for v in ablations.variants("relighting", load_profile("smoke"), 200) if v.method != "nn"
+    ]
+    few = [v for v in few if v.group in {"base", "guidance", "examples"}][3:9]
+    monkeypatch.setattr(ablations, "variants", lambda *_: few)
     found, about = ablations.table("smoke", "scenes", None, "relighting")
     assert isinstance(found, pd.DataFrame) and len(about) == len(few)
     best = found[(found.metric == "best_error") & (found.n_samples == 100)]
