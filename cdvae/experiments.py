@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cdvae import guidance
-from cdvae.build import fit_unlearned, latents_of
+from cdvae.build import fit_unlearned
 from cdvae.config import Profile, load_profile
 from cdvae.data import sources
 from cdvae.data.fields import Fields, task_named
@@ -28,12 +28,12 @@ from cdvae.files import InputError, atomic, cache_root, code_hash, key_of, sha25
 from cdvae.methods import (
     ALL_METHODS,
     BOUNDED,
-    GUIDED,
     JOINT,
     LEARNED,
     MOTION_ONLY,
     OWN_ROOMS,
     PLAIN_SPACES,
+    guided_code,
     scored_on,
     settings_of,
     training_of,
@@ -68,11 +68,6 @@ class Run:
     def is_joint(self) -> bool:
         """Whether the method models p(x_c, x_g)."""
         return self.method in JOINT
-
-    @property
-    def is_guided(self) -> bool:
-        """Whether training moves its codes towards an embedding."""
-        return self.method in GUIDED
 
 
 def room_hash(names: tuple[str, ...]) -> str:
@@ -221,8 +216,8 @@ class Experiment:
         """Make the fields and embedding targets of these runs."""
         for task in dict.fromkeys(run.task for run in runs):
             self.fields(task)
-            methods = {run.method for run in runs if run.task == task and run.is_guided}
-            for n_code in {latents_of(method, self.profile.of(task))[-1] for method in methods}:
+            methods = {run.method for run in runs if run.task == task}
+            for n_code in {guided_code(method, self.profile.of(task)) for method in methods} - {0}:
                 self.targets(task, n_code)
         self.forget()
 
@@ -257,7 +252,7 @@ class Experiment:
     def train(self, run: Run, path: Path, progress: Progress) -> None:
         """Train a model and write its weights, with its settings and history in their header."""
         settings = self.profile.of(run.task)
-        n_code = latents_of(run.method, settings)[-1] if run.is_guided else 0
+        n_code = guided_code(run.method, settings)
         train = self.examples(run.task, "train", n_code)
         valid = self.examples(run.task, "valid", n_code)
         torch.manual_seed(run.seed)
@@ -357,7 +352,7 @@ class Experiment:
     def joint_bound(self, run: Run) -> float:
         """The bound on −log p(x_c, x_g) that the model reports (Eq. 2), nats per test example."""
         settings = self.profile.of(run.task)
-        test = self.examples(run.task, "test", latents_of(run.method, settings)[-1])
+        test = self.examples(run.task, "test", guided_code(run.method, settings))
         return mean_loss(self.model(run), test, settings.training.batch_size, run.seed)["loss"]
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 
 from torch import nn
 
-from cdvae.build import build_model
+from cdvae.build import build_model, latents_of
 from cdvae.config import Profile
 from cdvae.crossconv import CrossConv
 from cdvae.data.fields import Task
@@ -18,7 +18,7 @@ JOINT = ("shallow", "gauss", "mdn4", "mdn12")  # bound log p(x_c, x_g)
 BOUNDED = ("cvae", *JOINT)  # bound a density of the whole field
 EXTENSIONS = ("cdvae-spatial",)  # of CDVAE, ours
 OPPONENTS = ("fm", "unet")  # of today
-GUIDED = (*JOINT, *VARIANTS)  # have a code that the embedding guides
+GUIDED = (*JOINT, *VARIANTS, "cdvae-spatial")  # have a code that the embedding guides
 LEARNED = (*BOUNDED, "crossconv", *EXTENSIONS, *OPPONENTS, *VARIANTS)  # have weights
 MOTION_ONLY = ("crossconv",)
 CONTROLS = ("marginal", "mean_noise")  # what best-of-N rewards without a model
@@ -41,7 +41,7 @@ GROUPS = {
     "truth": (),
     "cvae": ("cvae", "training"),
     "crossconv": ("crossconv", "training"),
-    "cdvae-spatial": ("spatial", "training"),
+    "cdvae-spatial": ("spatial", "guidance", "training"),
     "fm": ("fm", "training"),
     "unet": ("unet", "training"),
 }
@@ -71,6 +71,13 @@ def training_of(method: str, profile: Profile) -> Training:
     """The settings of a method's training: some have a length of their own."""
     t = profile.training
     return replace(t, steps=own_group(method, profile).steps) if method in OWN_STEPS else t
+
+
+def guided_code(method: str, profile: Profile) -> int:
+    """The size of the code that the embedding guides; 0 where it guides none."""
+    if method == "cdvae-spatial":
+        return profile.spatial.network.codes_c[-1]
+    return latents_of(method, profile)[-1] if method in GUIDED else 0
 
 
 def scored_on(method: str, profile: Profile) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cdvae import gaussian
 from cdvae.dvae import Gaussian, Standard
 from cdvae.maps import Contraction, Expansion, MapHead, energy_loss
-from cdvae.model import Batch
+from cdvae.model import Batch, embedding
 from cdvae.networks import SLOPE, GaussianHead
 
 
@@ -143,7 +143,8 @@ class SpatialCDVAE(nn.Module):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Both bounds and the energy score of `draws` draws; nats per example up to constants.
 
-        The decoder and the tie of x_g see the means of q(z_c | x_c), as sampling does.
+        The decoder and the tie of x_g see the means of q(z_c | x_c), as sampling does. Of the
+        codes the vector of z_c is guided by the embedding (Eq. 8); the tie follows it.
         """
         s = self.settings
         x_c, x_g = self.standard_c.apply_to(batch.x_c), self.standard_g.apply_to(batch.x_g)
@@ -156,11 +157,13 @@ class SpatialCDVAE(nn.Module):
             "kl_c": sum(gaussian.kl(*q, *standard(q)).flatten(1).sum(1).mean() for q in q_c),
             "l2_g": l2(reconstructed, x_g, s.sigma_g),
             "kl_g": sum(kl_g.values()),
+            "embedding": embedding(top, batch.p_c).mean(),
         }
         terms["loss"] = (
             s.weight_c * (terms["l2_c"] + batch.kl_weight * terms["kl_c"])
             + terms["l2_g"]
             + batch.kl_weight * terms["kl_g"]
+            + batch.guidance_weight * terms["embedding"]
         )
         if s.energy:
             terms["energy"] = energy_loss(self.draw(z_c, s.draws), x_g).mean()

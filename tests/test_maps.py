@@ -23,7 +23,7 @@ def batch(task: str, n: int, seed: int = 0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     sizes = TASKS[task].channels_c, TASKS[task].channels_g
     x_c, x_g = (torch.rand(n, c, 32, 32, generator=generator) for c in sizes)
-    return Batch(x_c, x_g, torch.zeros(n, 1), torch.zeros(n, 1))
+    return Batch(x_c, x_g, torch.zeros(n, 4), torch.zeros(n, 4))
 
 
 def model_of(method: str, task: str = "motion", **changes) -> torch.nn.Module:
@@ -95,7 +95,7 @@ def test_bound_of_the_spatial_model_by_hand():
     model, examples = model_of("cdvae-spatial", spatial=spatial), batch("motion", 7)
     assert isinstance(model, SpatialCDVAE)
     torch.manual_seed(1)
-    terms = model.loss(examples._replace(kl_weight=0.3))
+    terms = model.loss(examples._replace(kl_weight=0.3, guidance_weight=0.2))
     torch.manual_seed(1)
     x_c = model.standard_c.apply_to(examples.x_c)
     x_g = model.standard_g.apply_to(examples.x_g)
@@ -120,7 +120,9 @@ def test_bound_of_the_spatial_model_by_hand():
     kl_top = kl_divergence(Normal(mean, precision**-0.5), prior).sum(1).mean()
     assert float(terms["kl_top"]) == pytest.approx(float(kl_top), rel=1e-4)
     assert float(terms["kl_g"]) == pytest.approx(float(terms["kl_top"] + terms["kl_g1"]))
+    assert float(terms["embedding"]) == pytest.approx(float(top.square().sum(1).mean()), rel=1e-5)
     whole = 0.5 * (terms["l2_c"] + 0.3 * terms["kl_c"]) + terms["l2_g"] + 0.3 * terms["kl_g"]
+    whole = whole + 0.2 * terms["embedding"]
     assert float(terms["loss"]) == pytest.approx(float(whole))
 
 
