@@ -120,6 +120,7 @@ class Profile:
     fm: FlowMatcher
     unet: NoiseRegressor
     dynamics: Dynamics
+    steps_of: dict
     by_task: dict
 
     def of(self, task: str) -> "Profile":

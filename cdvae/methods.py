@@ -61,6 +61,8 @@ def settings_of(method: str, profile: Profile) -> dict:
     """The settings that shape a method, and no others."""
     groups = GROUPS.get(method, JOINT_GROUPS)
     settings = {name: asdict(getattr(profile, name)) for name in groups}
+    if method in profile.steps_of:
+        settings["training"] = asdict(training_of(method, profile))
     if method == "nn" and profile.spaces != PLAIN_SPACES:
         settings["spaces"] = profile.spaces
     examples = {"flips": profile.flips, "n_used": profile.n_used} if method != "truth" else {}
@@ -69,8 +71,10 @@ def settings_of(method: str, profile: Profile) -> dict:
 
 def training_of(method: str, profile: Profile) -> Training:
     """The settings of a method's training: some have a length of their own."""
-    t = profile.training
-    return replace(t, steps=own_group(method, profile).steps) if method in OWN_STEPS else t
+    steps = profile.training.steps
+    if method in OWN_STEPS:
+        steps = own_group(method, profile).steps
+    return replace(profile.training, steps=profile.steps_of.get(method, steps))
 
 
 def guided_code(method: str, profile: Profile) -> int:

@@ -30,6 +30,7 @@ class Spatial:
     weight_c: float  # of the bound on −log P(x_c)
     energy: float  # weight of the energy score of draws from the tie
     draws: int  # … of which there are so many for each example
+    guidance: float  # weight of the embedding's pull on the vector of z_c, beside λ
     dropout: float  # share of maps that the blocks leave out in training
 
 
@@ -144,7 +145,7 @@ class SpatialCDVAE(nn.Module):
         """Both bounds and the energy score of `draws` draws; nats per example up to constants.
 
         The decoder and the tie of x_g see the means of q(z_c | x_c), as sampling does. Of the
-        codes the vector of z_c is guided by the embedding (Eq. 8); the tie follows it.
+        codes the vector of z_c can be guided by the embedding (Eq. 8); the tie follows it.
         """
         s = self.settings
         x_c, x_g = self.standard_c.apply_to(batch.x_c), self.standard_g.apply_to(batch.x_g)
@@ -163,7 +164,7 @@ class SpatialCDVAE(nn.Module):
             s.weight_c * (terms["l2_c"] + batch.kl_weight * terms["kl_c"])
             + terms["l2_g"]
             + batch.kl_weight * terms["kl_g"]
-            + batch.guidance_weight * terms["embedding"]
+            + s.guidance * batch.guidance_weight * terms["embedding"]
         )
         if s.energy:
             terms["energy"] = energy_loss(self.draw(z_c, s.draws), x_g).mean()
