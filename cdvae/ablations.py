@@ -47,7 +47,8 @@ def variants(task: str, profile: Profile, n_train: int) -> list[Variant]:
     base = ("nn", "cvae", "shallow", "gauss", "mdn4", "mdn12", "cdvae-spatial")
     found = [Variant("base", BASE, method, {}) for method in base]
     off = change("training", guidance_start=0.0)
-    found += [Variant("guidance", "off", method, off) for method in ("gauss", "mdn12")]
+    guided = ("cdvae-spatial",) if settings.spatial.network.guidance else ()
+    found += [Variant("guidance", "off", method, off) for method in ("gauss", "mdn12", *guided)]
     for depth in (1, 2, 5):
         latents = change("network", latents=[size] * depth)
         found.append(Variant("depth", str(depth), "gauss", latents))

@@ -148,3 +148,29 @@ def test_the_three_are_matched_in_parameters():
     found = cost.table("quick", "relighting", 1).set_index("method").parameters
     matched = found.loc[["CDVAE-spatial", "Flow matching", "Energy U-Net", "MDN12"]]
     assert matched.max() < 1.03 * matched.min()
+
+
+def test_a_code_of_the_answer_replaces_the_tied_one():
+    """One layer, whose codes are all but certain: what comes out is the decoded mean."""
+    import torch
+
+    from cdvae.dvae import DVAE
+    from cdvae.model import CDVAE
+    from cdvae.ties import GaussianTie
+
+    torch.manual_seed(0)
+    dvaes = (DVAE(1, (6,), (4, 8), 16, 0.5) for _ in range(2))
+    model = CDVAE(*dvaes, GaussianTie(6, 0.5)).eval()
+    head = model.dvae_g.q_head[0].linear
+    head.weight.data[6:], head.bias.data[6:] = 0, -8  # log-variances
+    x_c, x_g = torch.rand(2, 3, 1, 32, 32)
+    found = limits.with_own_code(model, x_c, x_g, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = model.dvae_g.mean_x(model.dvae_g.q_top_given_x(x_g)[0])
+    assert found.shape == (3, 100, 1, 32, 32)
+    assert (found.mean(1) - expected).abs().max() < 0.02
+    measured = limits.of_model(model, x_c, x_g)
+    assert measured["reconstruction"] == pytest.approx(
+        float((expected - x_g).square().mean()), rel=0.1
+    )
+    assert measured["best of 100, top code of the answer"] <= measured["reconstruction"] * 1.01
