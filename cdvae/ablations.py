@@ -47,8 +47,7 @@ def variants(task: str, profile: Profile, n_train: int) -> list[Variant]:
     base = ("nn", "cvae", "shallow", "gauss", "mdn4", "mdn12", "cdvae-spatial")
     found = [Variant("base", BASE, method, {}) for method in base]
     off = change("training", guidance_start=0.0)
-    guided = ("cdvae-spatial",) if settings.spatial.network.guidance else ()
-    found += [Variant("guidance", "off", method, off) for method in ("gauss", "mdn12", *guided)]
+    found += [Variant("guidance", "off", method, off) for method in ("gauss", "mdn12")]
     for depth in (1, 2, 5):
         latents = change("network", latents=[size] * depth)
         found.append(Variant("depth", str(depth), "gauss", latents))
@@ -71,24 +70,16 @@ def variants(task: str, profile: Profile, n_train: int) -> list[Variant]:
             for method in ("nn", "cvae", "mdn12", "cdvae-spatial")
         ]
     net = settings.spatial.network
-    maps = change(
-        "spatial", network={"codes_g": [0] * (len(net.widths) - 1) + [2, net.codes_g[-1]]}
-    )
-    found += [
-        Variant(
-            "spatial",
-            "no energy score",
-            "cdvae-spatial",
-            change("spatial", network={"energy": 0.0}),
-        ),
-        Variant(
-            "spatial",
-            "x_c not modelled",
-            "cdvae-spatial",
-            change("spatial", network={"weight_c": 0.0}),
-        ),
-        Variant("spatial", "codes at 4 × 4 as well", "cdvae-spatial", maps),
-    ]
+    maps = [0] * (len(net.widths) - 1) + [2, net.codes_g[-1]]
+    for setting, value in (
+        ("no energy score", {"energy": 0.0}),
+        ("x_c not modelled", {"weight_c": 0.0}),
+        ("no dropout", {"dropout": 0.0}),
+        ("guided by the embedding", {"guidance": 1.0}),
+        ("codes at 4 × 4 as well", {"codes_g": maps}),
+    ):
+        changes = change("spatial", network=value)
+        found.append(Variant("spatial", setting, "cdvae-spatial", changes))
     return found
 
 

@@ -69,7 +69,8 @@ def forest(chapters: list[Chapter], metric: str, head: str, scale: float) -> Fig
                 range(len(labels)), labels if axis is axes[0, 0] else [""] * len(labels)
             )
             axis.invert_yaxis()
-            axis.set(title=f"{chapter.data}: {task}", xlabel=head)
+            axis.set_title(f"{chapter.data}: {task}")
+        figure.supxlabel(head, fontsize=8)
     return finished(figure)
 
 
