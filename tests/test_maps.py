@@ -122,7 +122,7 @@ def test_bound_of_the_spatial_model_by_hand():
     assert float(terms["kl_g"]) == pytest.approx(float(terms["kl_top"] + terms["kl_g1"]))
     assert float(terms["embedding"]) == pytest.approx(float(top.square().sum(1).mean()), rel=1e-5)
     whole = 0.5 * (terms["l2_c"] + 0.3 * terms["kl_c"]) + terms["l2_g"] + 0.3 * terms["kl_g"]
-    whole = whole + 0.2 * terms["embedding"]
+    whole = whole + 0.5 * 0.2 * terms["embedding"]
     assert float(terms["loss"]) == pytest.approx(float(whole))
 
 
