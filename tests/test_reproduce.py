@@ -57,6 +57,21 @@ def test_tables_show_the_papers_numbers_beside_ours(reproduced):
     assert first.loc[("shading", "Gauss"), "paper"] == 1932
 
 
+def test_every_pair_is_compared_and_claims_are_judged(reproduced):
+    folder = reproduced / "results/smoke/scenes"
+    scores, pairs = (pd.read_csv(folder / f"{name}.csv") for name in ("scores", "comparisons"))
+    mean = scores[scores.n_samples == 100].set_index(["task", "metric", "method"]).value
+    n_methods = scores.groupby("task").method.nunique()
+    assert len(pairs) == sum(3 * n * (n - 1) // 2 for n in n_methods)
+    whole = pairs[(pairs.n_test == 40) & (pairs.metric == "energy_score")]
+    for row in whole.itertuples():
+        difference = mean[row.task, row.metric, row.method] - mean[row.task, row.metric, row.other]
+        assert row.difference == pytest.approx(difference, abs=1e-4)
+    judged = pd.read_csv(folder / "verdicts.csv")
+    assert set(judged.verdict) <= {"holds", "does not hold", "undecided"}
+    assert set(judged.task) == set(scores.task) and set(judged.whose) == {"paper", "ours"}
+
+
 def test_provenance(reproduced):
     about = json.loads((reproduced / "results/smoke/scenes/provenance.json").read_text())
     assert about["profile"]["name"] == "smoke" and len(about["runs"]) == N_RUNS
