@@ -24,7 +24,7 @@ BASE = "as tuned"  # the setting's name where nothing is changed
 TASK = {"coco": "relighting", "scenes": "relighting", "ucf101": "motion"}
 KEPT = ("best_error", "variance", "energy_score")
 EXAMPLES = (9, 3)  # of the "scattered data" curve: a ninth, a third, before all
-LIGHT = ("base", "guidance", "mixture", "examples", "spatial")  # where runs are many or long
+LIGHT = ("base", "guidance", "mixture", "examples")  # all that is run where runs are long
 
 
 class Variant(NamedTuple):
