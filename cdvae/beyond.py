@@ -67,6 +67,44 @@ def score_table(scores: pd.DataFrame, task: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def extension_table(every: list[Chapter]) -> pd.DataFrame:
+    """How far CDVAE-spatial gets: against the better of NN and CVAE, and against flow matching."""
+    rows = []
+    for chapter in every:
+        scores, pairs = chapter.scores, chapter.read("comparisons")
+        for task in chapter.tasks:
+            mine = scores[(scores.task == task) & (scores.n_samples == 100)]
+            mean = mine.groupby(["metric", "method"]).value.mean()
+            if ("best_error", "cdvae-spatial") not in mean:
+                continue
+            ours = mean["best_error", "cdvae-spatial"]
+            rival = min(("nn", "cvae"), key=lambda method: mean["best_error", method])
+            row = {"data": chapter.data, "task": task, "best error, × 10⁻²": round(100 * ours, 2)}
+            lower = mean["best_error", rival]
+            row |= {"lower of NN and CVAE": f"{100 * lower:.2f} ({NAMES[rival]})"}
+            row |= {"ratio": round(ours / lower, 3)}
+            for metric, head in (("best_error", "error"), ("energy_score", "energy score")):
+                row[f"{head} − flow matching's"] = paired(
+                    pairs, task, metric, "cdvae-spatial", "fm"
+                )
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def paired(pairs: pd.DataFrame, task: str, metric: str, one: str, other: str) -> str:
+    """The paired difference one − other with its 95 % interval, as text; "–" if not compared."""
+    sides = {one, other}
+    found = pairs[(pairs.task == task) & (pairs.metric == metric)]
+    found = found[[{a, b} == sides for a, b in zip(found.method, found.other, strict=True)]]
+    if found.empty:
+        return "–"
+    row, scale = found.iloc[0], SCORES[metric][1]
+    values = [scale * row.difference, scale * row.low, scale * row.high]
+    if row.method != one:
+        values = [-values[0], -values[2], -values[1]]
+    return "{:.2f} [{:.2f}, {:.2f}]".format(*values)
+
+
 def verdict_table(every: list[Chapter]) -> pd.DataFrame:
     """A row for each claim, a column for each data set and task."""
     rows: dict[tuple[str, str], dict[str, str]] = {}

@@ -11,7 +11,7 @@ HERO = (("quick", "coco"), ("quick", "ucf101"))  # Figure 1 of both, below each 
 SHOWN = (
     ("tuned", "coco", "MS-COCO photos"),
     ("tuned", "ucf101", "clips in UCF101's layout"),
-    ("tuned", "scenes", "the built-in world"),
+    ("quick", "scenes", "the built-in world"),
 )
 SCORES = (  # metric, how it is shown, its scale
     ("best_error", "best error of 100, × 10⁻²", 100),
@@ -34,12 +34,15 @@ def results_block() -> str:
 
 
 def sizes(scores: pd.DataFrame) -> str:
-    """How many examples and seeds stand behind the numbers."""
-    counts = {f"{row.n_train:,} / {row.n_test:,}" for row in scores.itertuples()}
-    n_seeds = scores.seed.nunique()
-    return (
-        f"{', '.join(sorted(counts))} training / test examples, {n_seeds} seed{'s' * (n_seeds > 1)}"
-    )
+    """How many examples and seeds stand behind the numbers, and behind which there are fewer."""
+    n_train, n_test = scores.n_train.max(), scores.n_test.max()
+    seeds = scores.groupby("method", sort=False).seed.nunique()
+    n_seeds, fewer = seeds.max(), scores[scores.n_test < n_test].groupby("method").n_test.max()
+    text = f"{n_train:,} / {n_test:,} training / test examples, {n_seeds} seed"
+    text += "s" * int(n_seeds > 1)
+    less = [f"{NAMES[m]}: the first {n} test examples" for m, n in fewer.items()]
+    less += [f"{NAMES[m]}: {n} seed" + "s" * int(n > 1) for m, n in seeds.items() if n < n_seeds]
+    return text + "".join(f"; {each}" for each in less)
 
 
 def table(each: pd.DataFrame) -> str:

@@ -174,3 +174,11 @@ def test_a_code_of_the_answer_replaces_the_tied_one():
         float((expected - x_g).square().mean()), rel=0.1
     )
     assert measured["best of 100, top code of the answer"] <= measured["reconstruction"] * 1.01
+
+
+def test_a_paired_difference_as_text():
+    row = {"task": "motion", "metric": "best_error", "method": "fm", "other": "cdvae-spatial"}
+    pairs = pd.DataFrame([row | {"difference": 0.02, "low": 0.01, "high": 0.04}])
+    found = beyond.paired(pairs, "motion", "best_error", "cdvae-spatial", "fm")
+    assert found == "-2.00 [-4.00, -1.00]"
+    assert beyond.paired(pairs, "motion", "best_error", "nn", "fm") == "–"
