@@ -20,7 +20,7 @@ class NoiseUNet:
     widths: tuple  # channels of the maps of each scale, finest first
     vector: int  # width of what stands above the maps
     noise: int  # numbers N(0, 1) that join that vector …
-    noise_maps: int  # … and maps of them that join the maps of each scale
+    noise_maps: int  # … and maps of them that join the maps of each scale; 0: none do
     draws: int  # for each example of a training step
 
 
@@ -33,7 +33,8 @@ class EnergyUNet(nn.Module):
         self.standard_c, self.standard_g = Standard(channels_c), Standard(channels_g)
         self.down = Contraction(channels_c, s.widths, s.vector)
         self.up = Expansion(s.vector + s.noise, s.widths, s.widths, channels_g)
-        self.inject = nn.ModuleList(nn.Conv2d(s.noise_maps, n, 1, bias=False) for n in s.widths)
+        maps = s.widths if s.noise_maps else ()
+        self.inject = nn.ModuleList(nn.Conv2d(s.noise_maps, n, 1, bias=False) for n in maps)
 
     def standardise(self, x_c: Tensor, x_g: Tensor) -> None:
         """Fit both layers' scales to the training fields."""
@@ -47,6 +48,8 @@ class EnergyUNet(nn.Module):
             return torch.randn(shape, generator=generator, device=x_c.device, dtype=x_c.dtype)
 
         def at_scale(scale: int, h: Tensor) -> Tensor:
+            if not self.inject:
+                return h
             maps = noise(len(h), self.settings.noise_maps, *h.shape[2:])
             return h + self.inject[scale](maps)
 

@@ -80,7 +80,7 @@ def test_every_trial_can_be_built():
             profile = load_profile("quick", **(search.EXAMPLES | trial["changes"]))
             settings = settings_of(trial["method"], profile.of(task))
             seen.add(json.dumps([trial["method"], settings], sort_keys=True))
-        assert len(seen) == len(listed) > 10
+        assert len(seen) == len(listed) > len(search.BARE)
 
 
 def test_principal_components_against_their_variances():
@@ -101,7 +101,7 @@ def test_codebook_of_as_many_fields_as_there_are():
     assert limits.codebook(x, x) == pytest.approx(0, abs=1e-10)
 
 
-@pytest.fixture(params=["coco", "ucf101", "scenes"])
+@pytest.fixture(params=["coco", "ucf101"])
 def committed(request, monkeypatch) -> Chapter:
     monkeypatch.delenv("CDVAE_OUTPUT")  # the committed results, not the tests'
     return Chapter("tuned", request.param)
