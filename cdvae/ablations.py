@@ -66,16 +66,13 @@ def variants(task: str, profile: Profile, n_train: int) -> list[Variant]:
     for part in EXAMPLES:
         some = {"n_used": n_train // part}
         found += [
-            Variant("examples", f"1/{part}", method, some)
-            for method in ("nn", "cvae", "mdn12", "cdvae-spatial")
+            Variant("examples", f"1/{part}", method, some) for method in ("nn", "cvae", "mdn12")
         ]
     net = settings.spatial.network
     maps = [0] * (len(net.widths) - 1) + [2, net.codes_g[-1]]
     for setting, value in (
         ("no energy score", {"energy": 0.0}),
         ("x_c not modelled", {"weight_c": 0.0}),
-        ("no dropout", {"dropout": 0.0}),
-        ("guided by the embedding", {"guidance": 1.0}),
         ("codes at 4 × 4 as well", {"codes_g": maps}),
     ):
         changes = change("spatial", network=value)
