@@ -49,27 +49,26 @@ def legend_in_rows(figure: Figure, axes) -> None:
 
 def forest(chapters: list[Chapter], metric: str, head: str, scale: float) -> Figure:
     """Paired differences with their 95 % intervals: left of zero the first method is better."""
-    places = [(chapter, task) for chapter in chapters for task in chapter.tasks]
+    places = {}
+    for chapter in chapters:
+        found = chapter.read("comparisons")
+        for task in chapter.tasks:
+            mine = found[(found.task == task) & (found.metric == metric)]
+            rows = {pair: oriented(mine, *pair) for pair in PAIRS}
+            places[f"{chapter.data}: {task}"] = {pair: r for pair, r in rows.items() if r}
+    shown = [pair for pair in PAIRS if any(pair in rows for rows in places.values())]
     with plt.rc_context(STYLE):
         figure, axes = panels(1, len(places), 2.4, 3.4)
-        for axis, (chapter, task) in zip(axes[0], places, strict=True):
-            found = chapter.read("comparisons")
-            found = found[(found.task == task) & (found.metric == metric)]
-            labels = []
-            for one, other in PAIRS:
-                row = oriented(found, one, other)
-                if row is None:
-                    continue
-                y, (mean, low, high, verdict) = len(labels), row
-                axis.plot([scale * low, scale * high], [y, y], color=COLOURS[verdict], lw=1.4)
-                axis.plot(scale * mean, y, "o", color=COLOURS[verdict], ms=4)
-                labels.append(f"{NAMES[one]} − {NAMES[other]}")
+        for axis, (title, rows) in zip(axes[0], places.items(), strict=True):
+            for pair, (mean, low, high, verdict) in rows.items():
+                y, colour = shown.index(pair), COLOURS[verdict]
+                axis.plot([scale * low, scale * high], [y, y], color=colour, lw=1.4)
+                axis.plot(scale * mean, y, "o", color=colour, ms=4)
             axis.axvline(0, color="black", lw=0.6)
-            axis.set_yticks(
-                range(len(labels)), labels if axis is axes[0, 0] else [""] * len(labels)
-            )
-            axis.invert_yaxis()
-            axis.set_title(f"{chapter.data}: {task}")
+            names = [f"{NAMES[one]} − {NAMES[other]}" for one, other in shown]
+            axis.set_yticks(range(len(shown)), names if axis is axes[0, 0] else [""] * len(names))
+            axis.set_ylim(len(shown) - 0.5, -0.5)
+            axis.set_title(title)
         figure.supxlabel(head, fontsize=8)
     return finished(figure)
 

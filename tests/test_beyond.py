@@ -182,3 +182,23 @@ def test_a_paired_difference_as_text():
     found = beyond.paired(pairs, "motion", "best_error", "cdvae-spatial", "fm")
     assert found == "-2.00 [-4.00, -1.00]"
     assert beyond.paired(pairs, "motion", "best_error", "nn", "fm") == "–"
+
+
+def test_rows_of_a_forest_mean_the_same_in_every_panel():
+    """A pair that one data set lacks leaves its row empty there."""
+
+    class Made:
+        def __init__(self, data: str, others: list[str]):
+            self.data, self.tasks = data, ["motion"]
+            row = {"task": "motion", "metric": "best_error", "method": "cdvae-spatial"}
+            row |= {"difference": 0.0, "low": -1.0, "high": 1.0, "verdict": "undecided"}
+            self.table = pd.DataFrame([row | {"other": other} for other in others])
+
+        def read(self, name: str) -> pd.DataFrame:
+            return self.table
+
+    both, one = Made("coco", ["fm", "unet"]), Made("ucf101", ["unet"])
+    figure = beyond_plots.forest([both, one], "best_error", "difference", 1)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    dots = [line.get_ydata()[0] for line in figure.axes[1].lines if line.get_marker() == "o"]
+    assert [labels[int(y)] for y in dots] == ["CDVAE-spatial − Energy U-Net"]
