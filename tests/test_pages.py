@@ -68,7 +68,7 @@ def resolve(name: str):
     raise AttributeError(name)
 
 
-PLAIN = {"quick", "paper", "folder", "smoothing_px", "01_derivation"}
+PLAIN = {"quick", "tuned", "paper", "folder", "smoothing_px", "01_derivation"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
