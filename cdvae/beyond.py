@@ -157,11 +157,26 @@ def ablation_table(ablations: pd.DataFrame) -> pd.DataFrame:
 COMPARED_WITH = {"mdn1": "mdn4", "gauss_all": "gauss"}  # what a variant's method is a variant of
 
 
-def limit_table(limits: pd.DataFrame, task: str) -> pd.DataFrame:
-    """Errors × 10⁻² and KL in nats, a row for each method and measure."""
-    mine = limits[limits.task == task].copy()
-    is_kl = mine.measure.str.startswith("kl_")
-    mine["value"] = mine.value.where(is_kl, 100 * mine.value).round(2)
-    mine["unit"] = ["nats" if kl else "× 10⁻²" for kl in is_kl]
-    mine["method"] = [NAMES.get(method, "–") for method in mine.method]
-    return mine[["method", "measure", "value", "unit"]]
+def fixed_table(limits: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Errors × 10⁻² of what no method does: of ignoring the input, and of knowing components."""
+    mine = limits[(limits.task == task) & (limits.method == "any")]
+    return pd.DataFrame({"measure": mine.measure, "error, × 10⁻²": (100 * mine.value).round(2)})
+
+
+def limit_table(limits: pd.DataFrame, scores: pd.DataFrame, task: str) -> pd.DataFrame:
+    """A row for each model: errors × 10⁻² as tied and with codes of the answer, KL in nats."""
+    mine = limits[(limits.task == task) & (limits.method != "any")]
+    tied = scores[(scores.task == task) & (scores.metric == "best_error")]
+    tied = tied[(tied.n_samples == 100) & (tied.seed == tied.seed.min())].set_index("method").value
+    rows = []
+    for method, found in mine.groupby("method", sort=False):
+        value = found.set_index("measure").value
+        layers = sorted((m for m in value.index if m[-1].isdigit() and "kl_g" in m), reverse=True)
+        row = {"method": NAMES[method], "best of 100, as tied": round(100 * tied[method], 2)}
+        row |= {name: round(100 * v, 2) for name, v in value.items() if not name.startswith("kl_")}
+        row["KL of z_c"] = round(value["kl_c"], 1)
+        row["KL of z_g, from the top"] = ", ".join(
+            f"{value[layer]:.1f}" for layer in layers or ["kl_top"]
+        )
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -202,3 +202,17 @@ def test_rows_of_a_forest_mean_the_same_in_every_panel():
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     dots = [line.get_ydata()[0] for line in figure.axes[1].lines if line.get_marker() == "o"]
     assert [labels[int(y)] for y in dots] == ["CDVAE-spatial − Energy U-Net"]
+
+
+def test_limits_of_a_model_in_one_row():
+    rows = [("gauss", "reconstruction", 0.02), ("gauss", "kl_c", 9.0), ("gauss", "kl_g", 8.0)]
+    rows += [("gauss", "kl_g1", 1.0), ("gauss", "kl_g2", 7.0), ("any", "k-means", 0.05)]
+    made = pd.DataFrame([("motion", *row) for row in rows])
+    made.columns = ["task", "method", "measure", "value"]
+    scored = {"task": ["motion"], "method": ["gauss"], "metric": ["best_error"], "seed": [0]}
+    scores = pd.DataFrame(scored | {"n_samples": [100], "value": [0.03]})
+    (row,) = beyond.limit_table(made, scores, "motion").to_dict("records")
+    assert row["best of 100, as tied"] == 3.0 and row["reconstruction"] == 2.0
+    assert row["KL of z_g, from the top"] == "7.0, 1.0" and row["KL of z_c"] == 9.0
+    (fixed,) = beyond.fixed_table(made, "motion").to_dict("records")
+    assert fixed == {"measure": "k-means", "error, × 10⁻²": 5.0}
