@@ -199,13 +199,14 @@ def paired_difference(
 ) -> tuple[float, float, float]:
     """Mean over test examples of a score with 100 samples, ours − other, and its 95 % interval.
 
-    The interval is the bootstrap's (percentile, 10,000 resamplings of the examples, seeded).
+    Where one of them was scored on fewer examples, on those.     The interval is the bootstrap's (percentile, 10,000 resamplings of the examples, seeded).
     """
     from scipy.stats import bootstrap
 
     first, second = (
         experiment.each_score(Run(task, method, seed))[metric] for method in (ours, other)
     )
-    difference = (first - second).reshape(len(first), -1)[:, -1].numpy()
+    n = min(len(first), len(second))
+    difference = (first[:n] - second[:n]).reshape(n, -1)[:, -1].numpy()
     found = bootstrap((difference,), np.mean, n_resamples=10_000, method="percentile", rng=0)
     return float(difference.mean()), *map(float, found.confidence_interval)
