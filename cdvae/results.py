@@ -199,7 +199,8 @@ def paired_difference(
 ) -> tuple[float, float, float]:
     """Mean over test examples of a score with 100 samples, ours − other, and its 95 % interval.
 
-    Where one of them was scored on fewer examples, on those.     The interval is the bootstrap's (percentile, 10,000 resamplings of the examples, seeded).
+    Where one of them was scored on fewer examples, it is over those, the first. The interval is
+    the bootstrap's (percentile, 10,000 resamplings of the examples, seeded).
     """
     from scipy.stats import bootstrap
 
