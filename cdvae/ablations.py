@@ -61,7 +61,7 @@ def variants(task: str, profile: Profile, n_train: int) -> list[Variant]:
     for sigma in (0.1, 0.25, 0.5, 1.0):
         if sigma != tie.sigma:
             found.append(Variant("sigma_t", str(sigma), "gauss", change("tie", sigma=sigma)))
-    for share in (0.0, 0.5, 1.0):
+    for share in (0.0, 0.5, 1.0):  # at 0 one component is left (`GaussianTie`)
         found.append(Variant("share tied", f"{share:.0%}", "gauss", change("tie", share=share)))
     for part in EXAMPLES:
         some = {"n_used": n_train // part}

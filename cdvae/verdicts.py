@@ -17,6 +17,7 @@ import pandas as pd
 from cdvae.claims import BASELINES, CLAIMS, OURS, Claim
 from cdvae.data.splits import source_of
 from cdvae.experiments import Experiment, Run
+from cdvae.files import code_hash, write_json
 from cdvae.methods import CONTROLS
 from cdvae.metrics import COUNTS
 from cdvae.paper import METHOD_NAMES
@@ -175,17 +176,27 @@ def of_interval(metric: str, low: float, high: float) -> str:
 
 
 def update(experiment: Experiment, runs: list[Run]) -> None:
-    """Write comparisons.csv and verdicts.csv beside the scores, of these and of earlier runs."""
+    """Write comparisons.csv and verdicts.csv beside the scores, of these and of earlier runs.
+
+    verdicts.json says of which scores they are; while these are the same nothing is done.
+    """
     pairs, judged, runs = [], [], with_earlier(experiment, runs)
+    folder = results_folder(experiment.profile.name, experiment.source.name)
+    keys = {str(run): experiment.score_key(run) for run in sorted(runs, key=str)}
+    about = {"scores": keys, "code": code_hash("verdicts.py", "claims.py")}
+    about |= {"resamplings": RESAMPLINGS, "level": LEVEL}
+    path = folder / "verdicts.json"
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) == about:
+        return
     for task in dict.fromkeys(run.task for run in runs):
         mine = [run for run in runs if run.task == task]
         each = each_example(experiment, mine)
         resampled = Resampled(each, experiment.fields(task)["test"].ids)
         pairs += comparisons(task, mine, resampled)
         judged += verdicts(task, mine, resampled)
-    folder = results_folder(experiment.profile.name, experiment.source.name)
     write_csv(pd.DataFrame(pairs), folder / "comparisons.csv")
     write_csv(pd.DataFrame(judged), folder / "verdicts.csv")
+    write_json(path, about)
 
 
 def with_earlier(experiment: Experiment, runs: list[Run]) -> list[Run]:

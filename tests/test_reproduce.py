@@ -42,7 +42,9 @@ def test_tidy_scores(reproduced):
         assert by_metric[metric] == set(ALL_METHODS)
     for metric in ("mode_coverage", "mode_frequency_error"):
         assert by_metric[metric] == set(ALL_METHODS)
-    assert set(scores.n_train) == {200} and set(scores.n_test) == {40}
+    assert set(scores.n_train) == {200}
+    assert set(scores[scores.method != "fm"].n_test) == {40}
+    assert set(scores[scores.method == "fm"].n_test) == {20}  # fm.n_test
 
 
 def test_tables_show_the_papers_numbers_beside_ours(reproduced):
