@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -70,6 +71,7 @@ class Run:
         return self.method in JOINT
 
 
+@cache
 def room_hash(names: tuple[str, ...]) -> str:
     return code_hash(*(f"{name}.py" for name in names))
 
