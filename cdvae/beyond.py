@@ -1,12 +1,12 @@
 """What notebook 10 shows: the tuned results of every data set, read from their committed files."""
 
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
-from cdvae.files import output_root
 from cdvae.paper import LAYERS
-from cdvae.results import NAMES, cell, summary
+from cdvae.results import NAMES, cell, results_folder, summary
 
 DATA = ("coco", "ucf101", "scenes")
 TITLES = {
@@ -26,13 +26,13 @@ class Chapter:
     """The files of one data set in a profile's results; a table that is not there is empty."""
 
     def __init__(self, profile: str, data: str):
-        self.data, self.folder = data, output_root() / "results" / profile / data
+        self.data, self.folder = data, results_folder(profile, data)
 
     def read(self, name: str) -> pd.DataFrame:
         path = self.folder / f"{name}.csv"
         return pd.read_csv(path) if path.exists() else pd.DataFrame()
 
-    @property
+    @cached_property
     def scores(self) -> pd.DataFrame:
         return self.read("scores")
 
@@ -93,16 +93,24 @@ def extension_table(every: list[Chapter]) -> pd.DataFrame:
 
 def paired(pairs: pd.DataFrame, task: str, metric: str, one: str, other: str) -> str:
     """The paired difference one − other with its 95 % interval, as text; "–" if not compared."""
-    sides = {one, other}
-    found = pairs[(pairs.task == task) & (pairs.metric == metric)]
-    found = found[[{a, b} == sides for a, b in zip(found.method, found.other, strict=True)]]
-    if found.empty:
+    found = oriented(pairs[(pairs.task == task) & (pairs.metric == metric)], one, other)
+    if found is None:
         return "–"
-    row, scale = found.iloc[0], SCORES[metric][1]
-    values = [scale * row.difference, scale * row.low, scale * row.high]
-    if row.method != one:
-        values = [-values[0], -values[2], -values[1]]
-    return "{:.2f} [{:.2f}, {:.2f}]".format(*values)
+    scale = SCORES[metric][1]
+    return "{:.2f} [{:.2f}, {:.2f}]".format(*(scale * value for value in found[:3]))
+
+
+def oriented(found: pd.DataFrame, one: str, other: str) -> tuple | None:
+    """Difference one − other, its interval and verdict, whichever way round the file has it."""
+    for first, second, sign in ((one, other, 1), (other, one, -1)):
+        row = found[(found.method == first) & (found.other == second)]
+        if len(row):
+            r = row.iloc[0]
+            if sign == 1:
+                return r.difference, r.low, r.high, r.verdict
+            flipped = {"better": "worse", "worse": "better"}.get(r.verdict, r.verdict)
+            return -r.difference, -r.high, -r.low, flipped
+    return None
 
 
 def verdict_table(every: list[Chapter]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from cdvae.beyond import COMPARED_WITH, Chapter
+from cdvae.beyond import COMPARED_WITH, Chapter, oriented
 from cdvae.plots import LOOKS, STYLE, finished, legend_below, panels, watermark
 from cdvae.results import NAMES, summary
 
@@ -12,6 +12,7 @@ PAIRS = (  # what the forest plot compares
     *((tie, other) for tie in ("gauss", "mdn4", "mdn12") for other in ("shallow", "cvae", "nn")),
     *(("cdvae-spatial", other) for other in ("nn", "cvae", "mdn12", "fm", "unet")),
 )
+COLUMNS = 7  # of the legends, whose entries are many
 COLOURS = {"better": "#0072B2", "worse": "#D55E00", "undecided": "#999999"}
 
 
@@ -35,16 +36,9 @@ def accuracy_and_score(chapters: list[Chapter]) -> Figure:
             axis.set(title=f"{chapter.data}: {task}", xlabel="energy score")
             axis.set_ylabel(f"best error of 100 (× 10⁻²{unit})")
             axis.margins(0.12)
-        legend_in_rows(figure, axes[0])
+        legend_below(figure, *axes[0], columns=COLUMNS)
         watermark(figure, chapters[0].scores.profile.iloc[0])
     return finished(figure)
-
-
-def legend_in_rows(figure: Figure, axes) -> None:
-    """One legend below all panels, in as many rows as it needs."""
-    entries = [axis.get_legend_handles_labels() for axis in axes]
-    named = {label: handle for each in entries for handle, label in zip(*each, strict=True)}
-    figure.legend(named.values(), named, loc="outside lower center", ncols=7)
 
 
 def forest(chapters: list[Chapter], metric: str, head: str, scale: float) -> Figure:
@@ -71,19 +65,6 @@ def forest(chapters: list[Chapter], metric: str, head: str, scale: float) -> Fig
             axis.set_title(title)
         figure.supxlabel(head, fontsize=8)
     return finished(figure)
-
-
-def oriented(found: pd.DataFrame, one: str, other: str) -> tuple | None:
-    """Difference one − other, its interval and verdict, whichever way round the file has it."""
-    for first, second, sign in ((one, other, 1), (other, one, -1)):
-        row = found[(found.method == first) & (found.other == second)]
-        if len(row):
-            r = row.iloc[0]
-            if sign == 1:
-                return r.difference, r.low, r.high, r.verdict
-            flipped = {"better": "worse", "worse": "better"}.get(r.verdict, r.verdict)
-            return -r.difference, -r.high, -r.low, flipped
-    return None
 
 
 def ablations(table: pd.DataFrame, title: str) -> Figure:
@@ -149,5 +130,5 @@ def trials(tables: dict[str, pd.DataFrame]) -> Figure:
             unit = " px²" if task == "motion" else ""
             axis.set(title=task, xlabel="energy score")
             axis.set_ylabel(f"best error of 100 (× 10⁻²{unit})")
-        legend_in_rows(figure, axes[0])
+        legend_below(figure, *axes[0], columns=COLUMNS)
     return finished(figure)

@@ -86,6 +86,11 @@ def pick_device(name: str) -> torch.device:
         raise InputError(f"device '{name}' cannot be used here: try --device cpu") from None
 
 
+def best_row(history: list[dict]) -> dict:
+    """The check whose weights were kept."""
+    return min(history, key=lambda row: row["valid_loss"])
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Compute on one thread, so that results do not depend on how many cores a machine has."""

@@ -13,8 +13,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from cdvae import gaussian
 from cdvae.config import load_profile
-from cdvae.experiments import Experiment, Run
+from cdvae.experiments import Experiment, Run, best_row
 from cdvae.files import InputError
 from cdvae.metrics import COUNTS, squared_errors
 from cdvae.model import CDVAE
@@ -53,8 +54,7 @@ def with_own_code(model, x_c: Tensor, x_g: Tensor, generator: torch.Generator) -
     if isinstance(model, SpatialCDVAE):
         return model.sample_with_own_code(x_c, x_g, N, generator)
     mu, log_var = model.dvae_g.q_top_given_x(x_g)
-    noise = torch.randn(len(mu), N, mu.shape[1], generator=generator)
-    z = (mu[:, None] + (0.5 * log_var).exp()[:, None] * noise).flatten(0, 1)
+    z = gaussian.sample(mu.repeat_interleave(N, 0), log_var.repeat_interleave(N, 0), generator)
     x = model.dvae_g.mean_x(model.dvae_g.descend(z, generator))
     return x.unflatten(0, (len(x_c), N))
 
@@ -94,7 +94,7 @@ def table(profile: str, data: str, root: str | None) -> pd.DataFrame:
             run = Run(task, method, seed)
             for name, value in of_model(experiment.model(run), test.x_c, test.x_g).items():
                 rows.append((task, method, name, value))
-            best = min(experiment.history(run), key=lambda row: row["valid_loss"])
+            best = best_row(experiment.history(run))
             kl = {name: value for name, value in best.items() if name.startswith("valid_kl_")}
             rows += [(task, method, name.removeprefix("valid_"), v) for name, v in kl.items()]
     return pd.DataFrame(rows, columns=["task", "method", "measure", "value"])

@@ -18,16 +18,12 @@ JOINT = ("shallow", "gauss", "mdn4", "mdn12")  # bound log p(x_c, x_g)
 BOUNDED = ("cvae", *JOINT)  # bound a density of the whole field
 EXTENSIONS = ("cdvae-spatial",)  # of CDVAE, ours
 OPPONENTS = ("fm", "unet")  # of today
-GUIDED = (*JOINT, *VARIANTS, "cdvae-spatial")  # have a code that the embedding guides
-LEARNED = (*BOUNDED, "crossconv", *EXTENSIONS, *OPPONENTS, *VARIANTS)  # have weights
+GUIDED = (*JOINT, *VARIANTS)  # have top codes that the embedding guides
+ROWS = (*BOUNDED, "crossconv", *EXTENSIONS, *OPPONENTS)  # of the tables, with weights
+LEARNED = (*ROWS, *VARIANTS)  # have weights
 MOTION_ONLY = ("crossconv",)
 CONTROLS = ("marginal", "mean_noise")  # what best-of-N rewards without a model
-ALL_METHODS = (
-    "nn",
-    *(m for m in LEARNED if m not in VARIANTS),
-    *CONTROLS,
-    "truth",
-)  # truth: the exact conditional, where known
+ALL_METHODS = ("nn", *ROWS, *CONTROLS, "truth")  # truth: the exact conditional, where known
 
 
 PLAIN_SPACES = ("pixels",)  # where nearest neighbour looks if it is not to choose

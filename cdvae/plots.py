@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from cdvae.experiments import best_row
 from cdvae.files import atomic
 from cdvae.methods import JOINT
 from cdvae.metrics import COUNTS
@@ -65,11 +66,11 @@ def panels(rows: int, columns: int, width: float, height: float):
     return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
 
 
-def legend_below(figure: Figure, *axes) -> None:
-    """One legend for all panels, of all that the given ones name."""
+def legend_below(figure: Figure, *axes, columns: int | None = None) -> None:
+    """One legend for all panels, of all that the given ones name; in one row if not told."""
     entries = [axis.get_legend_handles_labels() for axis in axes]
     named = {label: handle for each in entries for handle, label in zip(*each, strict=True)}
-    figure.legend(named.values(), named, loc="outside lower center", ncols=len(named))
+    figure.legend(named.values(), named, loc="outside lower center", ncols=columns or len(named))
 
 
 def fields_row(fields: dict[str, np.ndarray]) -> Figure:
@@ -196,11 +197,6 @@ def information(histories: dict[str, dict[str, list[dict]]]) -> Figure:
 
 def layer_count(row: dict) -> int:
     return sum(name.startswith("valid_kl_g") and name[-1].isdigit() for name in row)
-
-
-def best_row(history: list[dict]) -> dict:
-    """The check whose weights were kept."""
-    return min(history, key=lambda row: row["valid_loss"])
 
 
 def best_error_curves(scores: pd.DataFrame) -> Figure:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from cdvae.config import load_profile
-from cdvae.experiments import Experiment, Run, one_thread
+from cdvae.experiments import Experiment, Run, best_row, one_thread
 from cdvae.files import InputError, cache_root, write_json
 from cdvae.methods import LEARNED
 from cdvae.metrics import COUNTS, score_samples
@@ -55,7 +55,7 @@ def scores_of(data: str, root: str | None, task: str, method: str, changes: dict
     found |= {"n_valid": len(each["variance"])}
     if method in LEARNED:
         found |= {"steps": experiment.training(run).steps, "seconds": round(about["seconds"], 1)}
-        best = min(experiment.history(run), key=lambda row: row["valid_loss"])
+        best = best_row(experiment.history(run))
         found |= {name: value for name, value in best.items() if name.startswith("valid_kl_")}
         found |= {"parameters": sum(p.numel() for p in experiment.model(run).parameters())}
     write_json(path, found)

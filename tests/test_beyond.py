@@ -53,9 +53,9 @@ def test_curve_of_examples_ends_at_all_of_them():
 def test_a_pair_reads_the_same_from_either_side():
     row = {"method": "cvae", "other": "gauss", "difference": -1.0, "low": -2.0, "high": -0.5}
     found = pd.DataFrame([row | {"verdict": "better"}])
-    assert beyond_plots.oriented(found, "cvae", "gauss") == (-1.0, -2.0, -0.5, "better")
-    assert beyond_plots.oriented(found, "gauss", "cvae") == (1.0, 0.5, 2.0, "worse")
-    assert beyond_plots.oriented(found, "gauss", "nn") is None
+    assert beyond.oriented(found, "cvae", "gauss") == (-1.0, -2.0, -0.5, "better")
+    assert beyond.oriented(found, "gauss", "cvae") == (1.0, 0.5, 2.0, "worse")
+    assert beyond.oriented(found, "gauss", "nn") is None
 
 
 def test_criterion_of_the_search():
@@ -178,7 +178,9 @@ def test_a_code_of_the_answer_replaces_the_tied_one():
 
 def test_a_paired_difference_as_text():
     row = {"task": "motion", "metric": "best_error", "method": "fm", "other": "cdvae-spatial"}
-    pairs = pd.DataFrame([row | {"difference": 0.02, "low": 0.01, "high": 0.04}])
+    pairs = pd.DataFrame(
+        [row | {"difference": 0.02, "low": 0.01, "high": 0.04, "verdict": "worse"}]
+    )
     found = beyond.paired(pairs, "motion", "best_error", "cdvae-spatial", "fm")
     assert found == "-2.00 [-4.00, -1.00]"
     assert beyond.paired(pairs, "motion", "best_error", "nn", "fm") == "–"
