@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cdvae import gaussian
 from cdvae.config import load_profile
-from cdvae.experiments import Experiment, Run, best_row
+from cdvae.experiments import Experiment, Run, best_row, one_thread
 from cdvae.files import InputError
 from cdvae.metrics import COUNTS, squared_errors
 from cdvae.model import CDVAE
@@ -43,7 +43,7 @@ def codebook(train: Tensor, test: Tensor) -> float:
 def principal(train: Tensor, test: Tensor, k: int) -> float:
     """Error that is left when the first k principal components of each field are known."""
     x, mean = train.flatten(1), train.flatten(1).mean(0)
-    basis = torch.pca_lowrank(x - mean, q=k + 8, niter=4)[2][:, :k]
+    basis = torch.linalg.svd(x - mean, full_matrices=False)[2][:k].T
     rest = test.flatten(1) - mean
     return error(rest @ basis @ basis.T, rest)
 
@@ -107,7 +107,8 @@ def main() -> None:
     parser.add_argument("--profile", default="tuned")
     options = parser.parse_args()
     try:
-        found = table(options.profile, options.data, options.root)
+        with one_thread():
+            found = table(options.profile, options.data, options.root)
     except InputError as error:
         sys.exit(f"cdvae: {error}")
     write_csv(found, results_folder(options.profile, options.data) / "limits.csv")
