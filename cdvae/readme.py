@@ -2,33 +2,26 @@
 
 import pandas as pd
 
-from cdvae import captions
+from cdvae import beyond, captions
+from cdvae.beyond import TITLES
 from cdvae.files import project_root, write_text
 from cdvae.paper import LAYERS
 from cdvae.results import NAMES, cell, results_folder, summary
 
 HERO = (("quick", "coco"), ("quick", "ucf101"))  # Figure 1 of both, below each other
-SHOWN = (
-    ("tuned", "coco", "MS-COCO photos"),
-    ("tuned", "ucf101", "clips in UCF101's layout"),
-    ("quick", "scenes", "the built-in world"),
-)
-SCORES = (  # metric, how it is shown, its scale
-    ("best_error", "best error of 100, × 10⁻²", 100),
-    ("variance", "variance, × 10⁻²", 100),
-    ("energy_score", "energy score", 1),
-)
+SHOWN = (("tuned", "coco"), ("tuned", "ucf101"), ("quick", "scenes"))
+SCORES = ("best_error", "variance", "energy_score")
 
 
 def results_block() -> str:
     """The scores of each method, task by task, as Markdown."""
     parts = []
-    for profile, data, title in SHOWN:
+    for profile, data in SHOWN:
         path = results_folder(profile, data) / "scores.csv"
         if not path.exists():
             continue
         scores = pd.read_csv(path)
-        parts.append(f"**On {title}** (`results/{profile}/{data}/`, {sizes(scores)})\n")
+        parts.append(f"**On {TITLES[data]}** (`results/{profile}/{data}/`, {sizes(scores)})\n")
         parts.append(table(summary(scores)))
     return "\n".join(parts)
 
@@ -48,12 +41,13 @@ def sizes(scores: pd.DataFrame) -> str:
 def table(each: pd.DataFrame) -> str:
     """One row a method, a column for each task and score."""
     tasks = [task for task in LAYERS if task in set(each.task)]
-    heads = [f"{task}: {title}" for task in tasks for _, title, _ in SCORES]
+    shown = [(metric, *beyond.SCORES[metric][:2]) for metric in SCORES]
+    heads = [f"{task}: {title}" for task in tasks for _, title, _ in shown]
     lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for method in [name for name in NAMES if name in set(each.method)]:
         cells = []
         for task in tasks:
-            for metric, _, scale in SCORES:
+            for metric, _, scale in shown:
                 rows = each[(each.task == task) & (each.method == method) & (each.metric == metric)]
                 found = rows[rows.n_samples == 100]
                 cells += [
