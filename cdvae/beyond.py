@@ -79,10 +79,10 @@ def extension_table(every: list[Chapter]) -> pd.DataFrame:
                 continue
             ours = mean["best_error", "cdvae-spatial"]
             rival = min(("nn", "cvae"), key=lambda method: mean["best_error", method])
-            row = {"data": chapter.data, "task": task, "best error, × 10⁻²": round(100 * ours, 2)}
+            row = {"data": chapter.data, "task": task, "best error, × 10⁻²": 100 * ours}
             lower = mean["best_error", rival]
             row |= {"lower of NN and CVAE": f"{100 * lower:.2f} ({NAMES[rival]})"}
-            row |= {"ratio": round(ours / lower, 3)}
+            row |= {"ratio": f"{ours / lower:.3f}"}
             for metric, head in (("best_error", "error"), ("energy_score", "energy score")):
                 row[f"{head} − flow matching's"] = paired(
                     pairs, task, metric, "cdvae-spatial", "fm"
@@ -135,9 +135,9 @@ def best_trials(trials: pd.DataFrame, task: str, n: int = 3) -> pd.DataFrame:
             "method": [NAMES[method] for method in shown.method],
             "trials": [counts[method] for method in shown.method],
             "changes to the quick profile": shown.changes.replace("{}", "–"),
-            "best error of 100, × 10⁻²": (100 * shown.best_error_100).round(2),
-            "energy score": shown.energy_score.round(2),
-            "criterion": shown.criterion.round(3),
+            "best error of 100, × 10⁻²": 100 * shown.best_error_100,
+            "energy score": shown.energy_score,
+            "criterion": shown.criterion.map("{:.3f}".format),
         }
     )
 
@@ -153,7 +153,11 @@ def ablation_table(ablations: pd.DataFrame) -> pd.DataFrame:
         if group == "base":
             continue
         plain = base.loc[COMPARED_WITH.get(method, method)]
-        row = {"what": group, "setting": setting, "method": NAMES.get(method, method)}
+        row = {
+            "what": group,
+            "setting": setting,
+            "method": VARIANT_NAMES.get(method) or NAMES[method],
+        }
         for metric in ("best_error", "variance", "energy_score"):
             head, scale, digits = SCORES[metric]
             value, was = scale * found[metric], scale * plain[metric]
@@ -162,13 +166,14 @@ def ablation_table(ablations: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+VARIANT_NAMES = {"mdn1": "MDN1", "gauss_all": "Gauss, all layers"}
 COMPARED_WITH = {"mdn1": "mdn4", "gauss_all": "gauss"}  # what a variant's method is a variant of
 
 
 def fixed_table(limits: pd.DataFrame, task: str) -> pd.DataFrame:
     """Errors × 10⁻² of what no method does: of ignoring the input, and of knowing components."""
     mine = limits[(limits.task == task) & (limits.method == "any")]
-    return pd.DataFrame({"measure": mine.measure, "error, × 10⁻²": (100 * mine.value).round(2)})
+    return pd.DataFrame({"measure": mine.measure, "error, × 10⁻²": 100 * mine.value})
 
 
 def limit_table(limits: pd.DataFrame, scores: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -180,8 +185,8 @@ def limit_table(limits: pd.DataFrame, scores: pd.DataFrame, task: str) -> pd.Dat
     for method, found in mine.groupby("method", sort=False):
         value = found.set_index("measure").value
         layers = sorted((m for m in value.index if m[-1].isdigit() and "kl_g" in m), reverse=True)
-        row = {"method": NAMES[method], "best of 100, as tied": round(100 * tied[method], 2)}
-        row |= {name: round(100 * v, 2) for name, v in value.items() if not name.startswith("kl_")}
+        row = {"method": NAMES[method], "best of 100, as tied": 100 * tied[method]}
+        row |= {name: 100 * v for name, v in value.items() if not name.startswith("kl_")}
         row["KL of z_c"] = round(value["kl_c"], 1)
         row["KL of z_g, from the top"] = ", ".join(
             f"{value[layer]:.1f}" for layer in layers or ["kl_top"]

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from cdvae.beyond import COMPARED_WITH, Chapter, oriented
+from cdvae.beyond import COMPARED_WITH, VARIANT_NAMES, Chapter, oriented
 from cdvae.plots import LOOKS, STYLE, finished, legend_below, panels, watermark
 from cdvae.results import NAMES, summary
 
@@ -84,7 +84,10 @@ def ablations(table: pd.DataFrame, title: str) -> Figure:
             axis.axvline(0, color="black", lw=0.6)
             axis.invert_yaxis()
             axis.set(title=metric.replace("_", " "), xlabel="change (%): right is worse")
-        names = [f"{NAMES.get(m, m)}: {group}, {setting}" for (group, setting, m), _ in rows]
+        names = [
+            f"{VARIANT_NAMES.get(m) or NAMES[m]}: {group}, {setting}"
+            for (group, setting, m), _ in rows
+        ]
         axes[0, 0].set_yticks(range(len(rows)), names)
         axes[0, 1].set_yticks([])
         figure.suptitle(title, fontsize=9)
@@ -97,8 +100,9 @@ def scattered(table: pd.DataFrame) -> Figure:
     methods = [m for m in NAMES if m in set(some[some.group == "examples"].method)]
     with plt.rc_context(STYLE):
         figure, axes = panels(1, 2, 2.8, 2.5)
+        unit = " px²" if some.task.iloc[0] == "motion" else ""
         shown = (
-            ("best_error", "best error of 100 (× 10⁻²)", 100),
+            ("best_error", f"best error of 100 (× 10⁻²{unit})", 100),
             ("energy_score", "energy score", 1),
         )
         for axis, (metric, head, scale) in zip(axes[0], shown, strict=True):

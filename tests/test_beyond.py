@@ -11,7 +11,7 @@ from cdvae.beyond import Chapter
 
 def tidy(rows: list[tuple]) -> pd.DataFrame:
     columns = ["group", "setting", "method", "metric", "n_samples", "value", "n_train"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).assign(task="relighting")
 
 
 def made_up_ablations() -> pd.DataFrame:
