@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cdvae import gaussian
+from cdvae.baselines import CVAE
 from cdvae.config import load_profile
 from cdvae.experiments import Experiment, Run, best_row, one_thread
 from cdvae.files import InputError
@@ -24,7 +25,7 @@ from cdvae.spatial import SpatialCDVAE
 
 N = max(COUNTS)
 COMPONENTS = (4, 8, 16)  # of principal components that are kept
-METHODS = ("shallow", "gauss", "mdn4", "mdn12", "cdvae-spatial")
+METHODS = ("cvae", "shallow", "gauss", "mdn4", "mdn12", "cdvae-spatial")
 
 
 def error(x_hat: Tensor, x: Tensor) -> float:
@@ -53,10 +54,21 @@ def with_own_code(model, x_c: Tensor, x_g: Tensor, generator: torch.Generator) -
     """N fields whose top code was taken from the answer, what is below drawn as in sampling."""
     if isinstance(model, SpatialCDVAE):
         return model.sample_with_own_code(x_c, x_g, N, generator)
+    if isinstance(model, CVAE):
+        return of_cvae(model, x_c, x_g, N, generator)
     mu, log_var = model.dvae_g.q_top_given_x(x_g)
     z = gaussian.sample(mu.repeat_interleave(N, 0), log_var.repeat_interleave(N, 0), generator)
     x = model.dvae_g.mean_x(model.dvae_g.descend(z, generator))
     return x.unflatten(0, (len(x_c), N))
+
+
+def of_cvae(model: CVAE, x_c: Tensor, x_g: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """n fields by way of q(z | x_c, x_g): (batch, n, C_g, 32, 32)."""
+    x_c, x_g = model.standard_c.apply_to(x_c), model.standard_g.apply_to(x_g)
+    mu, log_var = (q.repeat_interleave(n, 0) for q in model.q_z_given_x(x_c, x_g))
+    features = model.image_tower(x_c).repeat_interleave(n, 0)
+    x = model.standard_g.undo(model.decode(features, gaussian.sample(mu, log_var, generator)))
+    return x.unflatten(0, (len(x_c), n))
 
 
 @torch.no_grad()
@@ -64,10 +76,12 @@ def reconstructed(model, x_c: Tensor, x_g: Tensor, generator: torch.Generator) -
     """One field for each answer, every code of it taken from the answer."""
     if isinstance(model, SpatialCDVAE):
         return model.sample_with_own_code(x_c, x_g, 1, generator)[:, 0]
+    if isinstance(model, CVAE):
+        return of_cvae(model, x_c, x_g, 1, generator)[:, 0]
     return model.dvae_g.mean_x(model.dvae_g.q_z_given_x(x_g, generator).z[0])
 
 
-def of_model(model: CDVAE | SpatialCDVAE, x_c: Tensor, x_g: Tensor) -> dict[str, float]:
+def of_model(model: CDVAE | SpatialCDVAE | CVAE, x_c: Tensor, x_g: Tensor) -> dict[str, float]:
     """Errors with codes of the answer: best of N with the top alone, and reconstruction."""
     generator, best, whole = torch.Generator().manual_seed(0), [], []
     for c, g in zip(x_c.split(25), x_g.split(25), strict=True):
@@ -95,7 +109,7 @@ def table(profile: str, data: str, root: str | None) -> pd.DataFrame:
             for name, value in of_model(experiment.model(run), test.x_c, test.x_g).items():
                 rows.append((task, method, name, value))
             best = best_row(experiment.history(run))
-            kl = {name: value for name, value in best.items() if name.startswith("valid_kl_")}
+            kl = {name: value for name, value in best.items() if name.startswith("valid_kl")}
             rows += [(task, method, name.removeprefix("valid_"), v) for name, v in kl.items()]
     return pd.DataFrame(rows, columns=["task", "method", "measure", "value"])
 

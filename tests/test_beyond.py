@@ -176,6 +176,24 @@ def test_a_code_of_the_answer_replaces_the_tied_one():
     assert measured["best of 100, top code of the answer"] <= measured["reconstruction"] * 1.01
 
 
+def test_own_code_of_the_conditional_vae():
+    """Where q is almost a point, every field is the decoding of its mean."""
+    import torch
+
+    from cdvae.baselines import CVAE
+
+    torch.manual_seed(0)
+    model = CVAE(1, 1, 4, 3, 1.0).eval()
+    model.q_head.linear.weight.data[3:], model.q_head.linear.bias.data[3:] = 0, -8
+    x_c, x_g = torch.rand(2, 2, 1, 32, 32)
+    with torch.no_grad():
+        mu, _ = model.q_z_given_x(x_c, x_g)
+        expected = model.decode(model.image_tower(x_c), mu)
+    found = limits.with_own_code(model, x_c, x_g, torch.Generator().manual_seed(0))
+    assert found.shape == (2, 100, 1, 32, 32)
+    assert (found.mean(1) - expected).abs().max() < 0.02
+
+
 def test_a_paired_difference_as_text():
     row = {"task": "motion", "metric": "best_error", "method": "fm", "other": "cdvae-spatial"}
     pairs = pd.DataFrame(
@@ -215,6 +233,6 @@ def test_limits_of_a_model_in_one_row():
     scores = pd.DataFrame(scored | {"n_samples": [100], "value": [0.03]})
     (row,) = beyond.limit_table(made, scores, "motion").to_dict("records")
     assert row["best of 100, as tied"] == 3.0 and row["reconstruction"] == 2.0
-    assert row["KL of z_g, from the top"] == "7.0, 1.0" and row["KL of z_c"] == 9.0
+    assert row["KL of z_g, from the top"] == "7.0, 1.0" and row["KL of z_c"] == "9.0"
     (fixed,) = beyond.fixed_table(made, "motion").to_dict("records")
     assert fixed == {"measure": "k-means", "error, × 10⁻²": 5.0}
