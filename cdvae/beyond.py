@@ -176,33 +176,12 @@ def fixed_table(limits: pd.DataFrame, task: str) -> pd.DataFrame:
     return pd.DataFrame({"measure": mine.measure, "error, × 10⁻²": 100 * mine.value})
 
 
-def rate_table(limits: pd.DataFrame, scores: pd.DataFrame, task: str) -> pd.DataFrame:
-    """What the codes that x_c does not tell cost in nats, and the errors × 10⁻² they come to.
-
-    Of the models whose code is all that is drawn when x_c is given.
-    """
-    rows = []
-    for method, nats in (("cvae", "kl"), ("cdvae-spatial", "kl_g")):
-        found = limits[(limits.task == task) & (limits.method == method)]
-        value = found.set_index("measure").value
-        if len(found):
-            row = {"method": NAMES[method], "nats": value[nats]}
-            row["code of the answer"] = 100 * value["reconstruction"]
-            rows.append(row | {"best of 100, as drawn": 100 * of_first_seed(scores, task)[method]})
-    return pd.DataFrame(rows)
-
-
-def of_first_seed(scores: pd.DataFrame, task: str) -> pd.Series:
-    """Best error of 100 of each method, of the first seed, whose models the limits are of."""
-    mine = scores[(scores.task == task) & (scores.metric == "best_error")]
-    mine = mine[(mine.n_samples == 100) & (mine.seed == mine.seed.min())]
-    return mine.set_index("method").value
-
-
 def limit_table(limits: pd.DataFrame, scores: pd.DataFrame, task: str) -> pd.DataFrame:
     """A row for each model: errors × 10⁻² as tied and with codes of the answer, KL in nats."""
     mine = limits[(limits.task == task) & (limits.method != "any")]
-    tied, rows = of_first_seed(scores, task), []
+    tied = scores[(scores.task == task) & (scores.metric == "best_error")]
+    tied = tied[(tied.n_samples == 100) & (tied.seed == tied.seed.min())].set_index("method").value
+    rows = []
     for method, found in mine.groupby("method", sort=False):
         value = found.set_index("measure").value
         layers = sorted((m for m in value.index if m[-1].isdigit() and "kl_g" in m), reverse=True)

@@ -75,7 +75,7 @@ def ablations(table: pd.DataFrame, title: str) -> Figure:
     base = wide.loc["base"].droplevel("setting")
     rows = [row for row in wide.iterrows() if row[0][0] not in ("base", "examples")]
     with plt.rc_context(STYLE):
-        figure, axes = panels(1, 2, 3.4, 0.6 + 0.19 * len(rows))
+        figure, axes = panels(1, 2, 3.4, 1.2 + 0.19 * len(rows))
         for axis, metric in zip(axes[0], ("best_error", "energy_score"), strict=True):
             for y, ((_, _, method), found) in enumerate(rows):
                 plain = base.loc[COMPARED_WITH.get(method, method), metric]

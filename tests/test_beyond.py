@@ -236,17 +236,3 @@ def test_limits_of_a_model_in_one_row():
     assert row["KL of z_g, from the top"] == "7.0, 1.0" and row["KL of z_c"] == "9.0"
     (fixed,) = beyond.fixed_table(made, "motion").to_dict("records")
     assert fixed == {"measure": "k-means", "error, × 10⁻²": 5.0}
-
-
-def test_nats_and_errors_of_the_models_whose_code_is_all_that_is_drawn():
-    made = pd.DataFrame(
-        [("motion", "cvae", "kl", 3.0), ("motion", "cvae", "reconstruction", 0.02)],
-        columns=["task", "method", "measure", "value"],
-    )
-    scored = {"task": "motion", "method": "cvae", "metric": "best_error", "n_samples": 100}
-    scores = pd.DataFrame(
-        [scored | {"seed": 1, "value": 0.07}, scored | {"seed": 0, "value": 0.03}]
-    )
-    (row,) = beyond.rate_table(made, scores, "motion").to_dict("records")
-    assert row["nats"] == 3.0 and row["code of the answer"] == 2.0
-    assert row["best of 100, as drawn"] == 3.0  # of the seed that the limits are of
