@@ -101,7 +101,7 @@ def test_codebook_of_as_many_fields_as_there_are():
     assert limits.codebook(x, x) == pytest.approx(0, abs=1e-10)
 
 
-@pytest.fixture(params=["coco", "ucf101"])
+@pytest.fixture(params=["coco", "ucf101", "scenes"])
 def committed(request, monkeypatch) -> Chapter:
     monkeypatch.delenv("CDVAE_OUTPUT")  # the committed results, not the tests'
     return Chapter("tuned", request.param)
