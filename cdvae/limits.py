@@ -50,16 +50,18 @@ def principal(train: Tensor, test: Tensor, k: int) -> float:
 
 
 @torch.no_grad()
-def with_own_code(model, x_c: Tensor, x_g: Tensor, generator: torch.Generator) -> Tensor:
-    """N fields whose top code was taken from the answer, what is below drawn as in sampling."""
+def with_own_code(
+    model, x_c: Tensor, x_g: Tensor, generator: torch.Generator, n: int = N
+) -> Tensor:
+    """n fields whose top code was taken from the answer, what is below drawn as in sampling."""
     if isinstance(model, SpatialCDVAE):
-        return model.sample_with_own_code(x_c, x_g, N, generator)
+        return model.sample_with_own_code(x_c, x_g, n, generator)
     if isinstance(model, CVAE):
-        return of_cvae(model, x_c, x_g, N, generator)
+        return of_cvae(model, x_c, x_g, n, generator)
     mu, log_var = model.dvae_g.q_top_given_x(x_g)
-    z = gaussian.sample(mu.repeat_interleave(N, 0), log_var.repeat_interleave(N, 0), generator)
+    z = gaussian.sample(mu.repeat_interleave(n, 0), log_var.repeat_interleave(n, 0), generator)
     x = model.dvae_g.mean_x(model.dvae_g.descend(z, generator))
-    return x.unflatten(0, (len(x_c), N))
+    return x.unflatten(0, (len(x_c), n))
 
 
 def of_cvae(model: CVAE, x_c: Tensor, x_g: Tensor, n: int, generator: torch.Generator) -> Tensor:
@@ -73,12 +75,10 @@ def of_cvae(model: CVAE, x_c: Tensor, x_g: Tensor, n: int, generator: torch.Gene
 
 @torch.no_grad()
 def reconstructed(model, x_c: Tensor, x_g: Tensor, generator: torch.Generator) -> Tensor:
-    """One field for each answer, every code of it taken from the answer."""
-    if isinstance(model, SpatialCDVAE):
-        return model.sample_with_own_code(x_c, x_g, 1, generator)[:, 0]
-    if isinstance(model, CVAE):
-        return of_cvae(model, x_c, x_g, 1, generator)[:, 0]
-    return model.dvae_g.mean_x(model.dvae_g.q_z_given_x(x_g, generator).z[0])
+    """One field for each answer, every code of it (CDVAE-spatial: its vector) from the answer."""
+    if isinstance(model, CDVAE):
+        return model.dvae_g.mean_x(model.dvae_g.q_z_given_x(x_g, generator).z[0])
+    return with_own_code(model, x_c, x_g, generator, 1)[:, 0]
 
 
 def of_model(model: CDVAE | SpatialCDVAE | CVAE, x_c: Tensor, x_g: Tensor) -> dict[str, float]:
