@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from cdvae import guidance
@@ -93,11 +94,16 @@ def best_row(history: list[dict]) -> dict:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread, so that results do not depend on how many cores a machine has."""
+    """Compute on one thread, so that results do not depend on how many cores a machine has.
+
+    Torch's threads and those of the linear algebra beneath NumPy and SciPy, which solves the
+    eigenproblem of the embedding.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         torch.set_num_threads(before)
 
@@ -211,7 +217,8 @@ class Experiment:
         path = cache_root() / "targets" / f"{key}.safetensors"
         if not path.exists():
             try:
-                pair = guidance.targets(self.shown_in_training(task), n_code, weight)
+                with one_thread():
+                    pair = guidance.targets(self.shown_in_training(task), n_code, weight)
             except ValueError as error:
                 raise InputError(f"{task}: {error}: give more or more varied examples") from None
             with atomic(path) as temporary:
