@@ -20,7 +20,7 @@ from cdvae.methods import untrained
 from cdvae.metrics import COUNTS
 from cdvae.results import NAMES, results_folder, write_csv
 
-METHODS = ("cvae", "shallow", "gauss", "mdn4", "mdn12", "cdvae-spatial", "unet", "fm")
+METHODS = ("cvae", "shallow", "gauss", "mdn4", "mdn12", "cdvae-spatial", "jmvae", "unet", "fm")
 SLOWEST = "fm"  # what the others are compared with
 ROUNDS = 5
 

@@ -9,6 +9,7 @@ from cdvae.config import Profile
 from cdvae.crossconv import CrossConv
 from cdvae.data.fields import Task
 from cdvae.flow_matching import FlowMatching
+from cdvae.jmvae import JMVAE
 from cdvae.noise_unet import EnergyUNet
 from cdvae.spatial import SpatialCDVAE
 from cdvae.training import Training
@@ -17,7 +18,7 @@ from cdvae.variants import VARIANTS, build_variant
 JOINT = ("shallow", "gauss", "mdn4", "mdn12")  # bound log p(x_c, x_g)
 BOUNDED = ("cvae", *JOINT)  # bound a density of the whole field
 EXTENSIONS = ("cdvae-spatial",)  # of CDVAE, ours
-OPPONENTS = ("fm", "unet")  # of today
+OPPONENTS = ("jmvae", "fm", "unet")  # a joint VAE with one code; two of today
 GUIDED = (*JOINT, *VARIANTS)  # have top codes that the embedding guides
 ROWS = (*BOUNDED, "crossconv", *EXTENSIONS, *OPPONENTS)  # of the tables, with weights
 LEARNED = (*ROWS, *VARIANTS)  # have weights
@@ -38,12 +39,14 @@ GROUPS = {
     "cvae": ("cvae", "training"),
     "crossconv": ("crossconv", "training"),
     "cdvae-spatial": ("spatial", "guidance", "training"),
+    "jmvae": ("network", "training"),
     "fm": ("fm", "training"),
     "unet": ("unet", "training"),
 }
 OWN_ROOMS = {  # code that shapes these methods alone
     "crossconv": ("crossconv",),
     "cdvae-spatial": ("maps", "spatial"),
+    "jmvae": ("jmvae",),
     "fm": ("maps", "flow_matching"),
     "unet": ("maps", "noise_unet"),
     "mdn1": ("variants",),
@@ -97,6 +100,9 @@ def untrained(method: str, task: Task, profile: Profile) -> nn.Module:
     if method in OWN_NETWORK:
         network = own_group(method, profile).network
         return OWN_NETWORK[method](task.channels_c, task.channels_g, network)
+    if method == "jmvae":
+        net, channels = profile.network, (task.channels_c, task.channels_g)
+        return JMVAE(*channels, net.shallow, net.stem, net.hidden, net.noise_floor)
     if method == "crossconv":
         net = profile.crossconv
         return CrossConv(task.channels_c, task.channels_g, net.network, net.sigma)

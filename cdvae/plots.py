@@ -27,6 +27,7 @@ LOOKS = {
     "mdn12": ("#009E73", "P"),
     "crossconv": ("#7F3C8D", "X"),
     "cdvae-spatial": ("#C00000", "h"),
+    "jmvae": ("#E377C2", "p"),
     "fm": ("#4B3621", ">"),
     "unet": ("#6B8E23", "<"),
     "marginal": ("#BBBBBB", "x"),

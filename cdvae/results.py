@@ -21,6 +21,7 @@ COLUMNS = [
 NAMES = METHOD_NAMES | {  # how methods are shown, in the order of the rows
     "crossconv": "Cross convolution",
     "cdvae-spatial": "CDVAE-spatial",
+    "jmvae": "JMVAE",
     "fm": "Flow matching",
     "unet": "Energy U-Net",
     "marginal": "(marginal)",

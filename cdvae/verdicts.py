@@ -16,14 +16,14 @@ import pandas as pd
 
 from cdvae.claims import BASELINES, CLAIMS, OURS, Claim
 from cdvae.data.splits import source_of
+from cdvae.each_example import METRICS, Scores, keep
 from cdvae.experiments import Experiment, Run
 from cdvae.files import code_hash, write_json
 from cdvae.methods import CONTROLS
 from cdvae.metrics import COUNTS
-from cdvae.paper import METHOD_NAMES
+from cdvae.paper import LAYERS, METHOD_NAMES
 from cdvae.results import NAMES, results_folder, write_csv
 
-METRICS = ("best_error", "variance", "energy_score")
 SMALLER_IS_BETTER = {"best_error": True, "variance": False, "energy_score": True}
 RESAMPLINGS = 10_000
 LEVEL = 0.025  # on each side
@@ -102,13 +102,11 @@ def of_paper(claim: Claim) -> Question:
     return Question(claim.text, tuple(METHOD_NAMES), lambda v: claim.holds(v[claim.metric]))
 
 
-def each_example(experiment: Experiment, runs: list[Run]) -> dict[tuple[str, str], np.ndarray]:
-    """Scores with 100 samples of each test example, seeds averaged: {(metric, method): (N,)}."""
+def over_seeds(kept: dict[Run, Scores]) -> dict[tuple[str, str], np.ndarray]:
+    """Scores of each test example of one task, seeds averaged: {(metric, method): (N,)}."""
     found: dict[tuple[str, str], list[np.ndarray]] = {}
-    for run in runs:
-        scores = experiment.each_score(run)
-        for metric in METRICS:
-            values = scores[metric].numpy().reshape(len(scores[metric]), -1)[:, -1]
+    for run, scores in kept.items():
+        for metric, values in scores.items():
             found.setdefault((metric, run.method), []).append(values)
     return {key: np.mean(values, 0) for key, values in found.items()}
 
@@ -180,36 +178,22 @@ def update(experiment: Experiment, runs: list[Run]) -> None:
 
     verdicts.json says of which scores they are; while these are the same nothing is done.
     """
-    pairs, judged, runs = [], [], with_earlier(experiment, runs)
+    pairs, judged, kept = [], [], keep(experiment, runs)
     folder = results_folder(experiment.profile.name, experiment.source.name)
-    keys = {str(run): experiment.score_key(run) for run in sorted(runs, key=str)}
+    keys = {str(run): experiment.score_key(run) for run in kept}
     about = {"scores": keys, "code": code_hash("verdicts.py", "claims.py")}
     about |= {"resamplings": RESAMPLINGS, "level": LEVEL}
     path = folder / "verdicts.json"
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) == about:
         return
-    for task in dict.fromkeys(run.task for run in runs):
-        mine = [run for run in runs if run.task == task]
-        each = each_example(experiment, mine)
-        resampled = Resampled(each, experiment.fields(task)["test"].ids)
-        pairs += comparisons(task, mine, resampled)
-        judged += verdicts(task, mine, resampled)
+    for task in [name for name in LAYERS if name in {run.task for run in kept}]:
+        mine = {run: scores for run, scores in kept.items() if run.task == task}
+        resampled = Resampled(over_seeds(mine), experiment.fields(task)["test"].ids)
+        pairs += comparisons(task, list(mine), resampled)
+        judged += verdicts(task, list(mine), resampled)
     write_csv(pd.DataFrame(pairs), folder / "comparisons.csv")
     write_csv(pd.DataFrame(judged), folder / "verdicts.csv")
     write_json(path, about)
-
-
-def with_earlier(experiment: Experiment, runs: list[Run]) -> list[Run]:
-    """These runs and those whose scores stand in the results folder and are still at hand."""
-    path = results_folder(experiment.profile.name, experiment.source.name) / "provenance.json"
-    named = json.loads(path.read_text(encoding="utf-8"))["runs"]
-    every = {str(run): run for run in runs}
-    for name in named:
-        task, method, seed = name.split("/")
-        run = Run(task, method, int(seed))
-        if experiment.score_file(run).exists():
-            every.setdefault(name, run)
-    return list(every.values())
 
 
 def comparisons(task: str, runs: list[Run], resampled: Resampled) -> list[dict]:

@@ -16,7 +16,7 @@ from cdvae.model import Batch
 from cdvae.spatial import SpatialCDVAE
 
 SMOKE = load_profile("smoke")
-NEW = ("cdvae-spatial", "fm", "unet")
+NEW = ("cdvae-spatial", "jmvae", "fm", "unet")
 
 
 def batch(task: str, n: int, seed: int = 0) -> Batch:

@@ -1,10 +1,14 @@
 """The rule of the verdicts, against scipy's bootstrap, a normal approximation and by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 from scipy.stats import bootstrap, norm
 
-from cdvae import verdicts
+from cdvae import each_example, verdicts
+from cdvae.experiments import Run
 from cdvae.verdicts import QUESTIONS, Question, Resampled
 
 PHOTOS = tuple(f"COCO_{k:012d}.jpg" for k in range(300))
@@ -102,3 +106,30 @@ def test_methods_scored_on_fewer_examples_are_compared_on_those():
     *_, n = resampled.compare("energy_score", "fm", "cdvae-spatial")
     assert n == 50 and resampled.length(("cdvae-spatial",)) == 300
     assert resampled.share(question("CDVAE-spatial is nearer than flow matching")) > 0.99
+
+
+class Finished:
+    """An experiment whose scores are at hand, each run under a key."""
+
+    profile, source = SimpleNamespace(name="some"), SimpleNamespace(name="data")
+
+    def __init__(self, **keys: str):
+        self.keys = keys
+
+    def score_key(self, run: Run) -> str:
+        return self.keys[run.method]
+
+    def each_score(self, run: Run) -> dict[str, torch.Tensor]:
+        best = torch.arange(12.0).reshape(4, 3) + len(run.method)
+        return {"best_error": best, "variance": best[:, 0], "energy_score": best[:, 1]}
+
+
+def test_scores_of_each_example_are_kept_while_their_key_holds(tmp_path, monkeypatch):
+    monkeypatch.setenv("CDVAE_OUTPUT", str(tmp_path))
+    nn, cvae = Run("motion", "nn", 0), Run("motion", "cvae", 1)
+    each_example.keep(Finished(nn="a"), [nn])
+    kept = each_example.keep(Finished(nn="a", cvae="b"), [cvae])
+    assert list(kept) == [cvae, nn]
+    assert kept[nn]["best_error"].tolist() == [4.0, 7.0, 10.0, 13.0]  # with most samples
+    assert kept[cvae]["energy_score"].tolist() == [5.0, 8.0, 11.0, 14.0]
+    assert list(each_example.keep(Finished(nn="changed", cvae="b"), [])) == [cvae]

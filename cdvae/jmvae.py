@@ -1,0 +1,87 @@
+"""An opponent from the multi-modal VAEs: JMVAE-kl (Suzuki, Nakayama & Matsuo 2016; row `jmvae`).
+
+Both layers share one code, P(x_c, x_g) = ∫ P(x_c | z) P(x_g | z) P(z) dz, where CDVAE has a code
+for each and a tie between them. An encoder of x_c alone learns to be near q(z | x_c, x_g), which
+is not at hand when x_g is to be drawn.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from cdvae import gaussian
+from cdvae.dvae import Gaussian, Standard
+from cdvae.model import Batch
+from cdvae.networks import Decoder, Encoder, GaussianHead
+
+ALPHA = 0.1  # weight of KL(q(z | x_c, x_g) ‖ q(z | x_c)), the authors' choice
+
+
+class JMVAE(nn.Module):
+    """The joint model with one code, sampled by way of q(z | x_c).
+
+    noise_floor: least standard deviation of P(x | z), in units of the field's own deviation.
+    """
+
+    def __init__(
+        self,
+        channels_c: int,
+        channels_g: int,
+        n_code: int,
+        stem: tuple[int, ...],
+        hidden: int,
+        noise_floor: float,
+    ):
+        super().__init__()
+        self.noise_floor = noise_floor
+        self.standard_c, self.standard_g = Standard(channels_c), Standard(channels_g)
+        self.encoder = Encoder(channels_c + channels_g, stem, hidden)
+        self.encoder_c = Encoder(channels_c, stem, hidden)
+        self.q_head, self.q_head_c = (GaussianHead(hidden, n_code) for _ in range(2))
+        self.decoder_c = Decoder(n_code, hidden, stem, 2 * channels_c)
+        self.decoder_g = Decoder(n_code, hidden, stem, 2 * channels_g)
+
+    def standardise(self, x_c: Tensor, x_g: Tensor) -> None:
+        """Fit both layers' scales to the training fields."""
+        self.standard_c.fit(x_c)
+        self.standard_g.fit(x_g)
+
+    def p_x_given_z(self, decoder: Decoder, z: Tensor) -> Gaussian:
+        """Mean and log-variance of a standardised layer given the code."""
+        mu, raw = decoder(z).chunk(2, dim=1)
+        return mu, (self.noise_floor**2 + nn.functional.softplus(raw)).log()
+
+    def q_z_given_c(self, x_c: Tensor) -> Gaussian:
+        """q(z | x_c), from the standardised input."""
+        return self.q_head_c(self.encoder_c(x_c))
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """JMVAE-kl's objective for the encoder of x_c, nats per example up to a constant.
+
+        The divergence from q(z | x_c) is warmed up with that from P(z).
+        """
+        x_c, x_g = self.standard_c.apply_to(batch.x_c), self.standard_g.apply_to(batch.x_g)
+        q = self.q_head(self.encoder(torch.cat([x_c, x_g], 1)))
+        z = gaussian.sample(*q)
+        prior = torch.zeros_like(q[0]), torch.zeros_like(q[1])
+        terms = {
+            "reconstruction_c": cost(x_c, *self.p_x_given_z(self.decoder_c, z)),
+            "reconstruction_g": cost(x_g, *self.p_x_given_z(self.decoder_g, z)),
+            "kl": gaussian.kl(*q, *prior).sum(1).mean(),
+            "kl_alone": gaussian.kl(*q, *self.q_z_given_c(x_c)).sum(1).mean(),
+        }
+        reconstruction = terms["reconstruction_c"] + terms["reconstruction_g"]
+        divergence = terms["kl"] + ALPHA * terms["kl_alone"]
+        return terms | {"loss": reconstruction + batch.kl_weight * divergence}
+
+    @torch.no_grad()
+    def sample(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n means of P(x_g | z), z from q(z | x_c), for each x_c: (batch, n, C_g, 32, 32)."""
+        mu, log_var = self.q_z_given_c(self.standard_c.apply_to(x_c))
+        z = gaussian.sample(mu.repeat_interleave(n, 0), log_var.repeat_interleave(n, 0), generator)
+        x_g = self.standard_g.undo(self.p_x_given_z(self.decoder_g, z)[0])
+        return x_g.unflatten(0, (len(x_c), n))
+
+
+def cost(x: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
+    """−log N(x | mu, exp log_var), summed over the field, mean over the batch."""
+    return -gaussian.log_density(x, mu, log_var).flatten(1).sum(1).mean()
