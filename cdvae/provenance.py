@@ -4,6 +4,7 @@ import platform
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import torch
 
@@ -22,17 +23,21 @@ def git(*arguments: str) -> str | None:
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells."""
+    """The processor's name, family and model, as far as the system tells.
+
+    A cloud's processors share a name; their models round sums differently.
+    """
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [
-                line.split(":", 1)[1].strip() for line in file if line.startswith("model name")
-            ]
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        names = []
-    return (
-        f"{names[0]}, {len(names)} cores" if names else platform.processor() or platform.machine()
-    )
+        lines = []
+    pairs = [[half.strip() for half in line.split(":", 1)] for line in lines if ":" in line]
+    cores = [value for name, value in pairs if name == "model name"]
+    if not cores:
+        return platform.processor() or platform.machine()
+    first = dict(reversed(pairs))
+    kind = ", ".join(f"{name} {first[name]}" for name in ("cpu family", "model") if name in first)
+    return f"{cores[0]} ({kind}), {len(cores)} cores"
 
 
 def device_name(device: torch.device) -> str:
@@ -57,6 +62,7 @@ def circumstances(device: torch.device) -> dict:
     return {
         "versions": versions(),
         "device": device_name(device),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "git_commit": git("rev-parse", "HEAD"),
         "git_dirty": None if changed is None else bool(changed),
