@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cdvae.limits import MIXED
 from cdvae.paper import LAYERS
 from cdvae.results import NAMES, cell, results_folder, summary
 
@@ -173,7 +174,22 @@ COMPARED_WITH = {"mdn1": "mdn4", "gauss_all": "gauss"}  # what a variant's metho
 def fixed_table(limits: pd.DataFrame, task: str) -> pd.DataFrame:
     """Errors × 10⁻² of what no method does: of ignoring the input, and of knowing components."""
     mine = limits[(limits.task == task) & (limits.method == "any")]
+    mine = mine[~mine.measure.str.startswith(MIXED)]
     return pd.DataFrame({"measure": mine.measure, "error, × 10⁻²": 100 * mine.value})
+
+
+def mixture_table(every: list[Chapter]) -> pd.DataFrame:
+    """Energy score by the share of draws that answer similar inputs, a row for each task."""
+    rows = []
+    for chapter in every:
+        limits = chapter.read("limits")
+        for task in chapter.tasks if len(limits) else []:
+            mine = limits[(limits.task == task) & limits.measure.str.startswith(MIXED)]
+            shares = mine.measure.str.removeprefix(MIXED)
+            rows.append(
+                {"data": chapter.data, "task": task} | dict(zip(shares, mine.value, strict=True))
+            )
+    return pd.DataFrame(rows)
 
 
 def limit_table(limits: pd.DataFrame, scores: pd.DataFrame, task: str) -> pd.DataFrame:

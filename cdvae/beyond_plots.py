@@ -10,6 +10,7 @@ from cdvae.results import NAMES, summary
 
 PAIRS = (  # what the forest plot compares
     *((tie, other) for tie in ("gauss", "mdn4", "mdn12") for other in ("shallow", "cvae", "nn")),
+    ("mdn12", "jmvae"),
     *(("cdvae-spatial", other) for other in ("nn", "cvae", "mdn12", "fm", "unet")),
 )
 COLUMNS = 7  # of the legends, whose entries are many

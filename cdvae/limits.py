@@ -18,13 +18,15 @@ from cdvae.baselines import CVAE
 from cdvae.config import load_profile
 from cdvae.experiments import Experiment, Run, best_row, one_thread
 from cdvae.files import InputError
-from cdvae.metrics import COUNTS, squared_errors
+from cdvae.metrics import COUNTS, energy_score, squared_errors
 from cdvae.model import CDVAE
 from cdvae.results import results_folder, write_csv
 from cdvae.spatial import SpatialCDVAE
 
 N = max(COUNTS)
 COMPONENTS = (4, 8, 16)  # of principal components that are kept
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the draws that answer similar inputs, not any
+MIXED = "energy score, draws for similar inputs: "
 METHODS = ("cvae", "shallow", "gauss", "mdn4", "mdn12", "cdvae-spatial")
 
 
@@ -47,6 +49,31 @@ def principal(train: Tensor, test: Tensor, k: int) -> float:
     basis = torch.linalg.svd(x - mean, full_matrices=False)[2][:k].T
     rest = test.flatten(1) - mean
     return error(rest @ basis @ basis.T, rest)
+
+
+def mixed(similar: Tensor, anyones: Tensor, x_g: Tensor, share: float) -> float:
+    """Mean energy score of samples of which `share` are from `similar`, the rest from `anyones`.
+
+    Both are (batch, n, C, 32, 32), in random order. Where no share beats 0, similar inputs say
+    nothing of the answer that a training example at random does not.
+    """
+    n = similar.shape[1]
+    k = round(share * n)
+    return float(energy_score(torch.cat([similar[:, :k], anyones[:, k:]], 1), x_g).mean())
+
+
+def mixtures(experiment: Experiment, task: str, seed: int) -> dict[str, float]:
+    """`mixed` on the test split for each of SHARES, of nearest neighbour's draws and marginal."""
+    draws = [experiment.sampler(Run(task, name, seed), "test")[0] for name in ("nn", "marginal")]
+    x_g, generator = experiment.fields(task)["test"].x_g, torch.Generator().manual_seed(seed)
+    totals = dict.fromkeys(SHARES, 0.0)
+    for rows in torch.arange(len(x_g)).split(25):
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
+        similar, anyones = (draw(part, N) for draw in draws)
+        similar = similar[:, torch.randperm(N, generator=generator)]  # it has the nearest first
+        for share in SHARES:
+            totals[share] += len(rows) * mixed(similar, anyones, x_g[part], share)
+    return {f"{MIXED}{share:.0%}": total / len(x_g) for share, total in totals.items()}
 
 
 @torch.no_grad()
@@ -103,6 +130,7 @@ def table(profile: str, data: str, root: str | None) -> pd.DataFrame:
         found[f"nearest of {N} fixed fields (k-means)"] = codebook(train.x_g, test.x_g)
         for k in COMPONENTS:
             found[f"{k} principal components known"] = principal(train.x_g, test.x_g, k)
+        found |= mixtures(experiment, task, seed)
         rows += [(task, "any", name, value) for name, value in found.items()]
         for method in METHODS:
             run = Run(task, method, seed)

@@ -101,6 +101,19 @@ def test_codebook_of_as_many_fields_as_there_are():
     assert limits.codebook(x, x) == pytest.approx(0, abs=1e-10)
 
 
+def test_mixed_draws_against_scoringrules():
+    import torch
+    from scoringrules import es_ensemble
+
+    torch.manual_seed(0)
+    similar, anyones = torch.randn(3, 8, 1, 4, 4), 2 + torch.randn(3, 8, 1, 4, 4)
+    x_g = torch.randn(3, 1, 4, 4)
+    for share, k in ((0.0, 0), (0.25, 2), (1.0, 8)):
+        both = torch.cat([similar[:, :k], anyones[:, k:]], 1).flatten(2).numpy()
+        fair = es_ensemble(x_g.flatten(1).numpy(), both, estimator="fair").mean()
+        assert limits.mixed(similar, anyones, x_g, share) == pytest.approx(fair, rel=1e-5)
+
+
 @pytest.fixture(params=["coco", "ucf101", "scenes"])
 def committed(request, monkeypatch) -> Chapter:
     monkeypatch.delenv("CDVAE_OUTPUT")  # the committed results, not the tests'
@@ -234,5 +247,6 @@ def test_limits_of_a_model_in_one_row():
     (row,) = beyond.limit_table(made, scores, "motion").to_dict("records")
     assert row["best of 100, as tied"] == 3.0 and row["reconstruction"] == 2.0
     assert row["KL of z_g, from the top"] == "7.0, 1.0" and row["KL of z_c"] == "9.0"
+    made.loc[len(made)] = ["motion", "any", limits.MIXED + "50%", 17.0]
     (fixed,) = beyond.fixed_table(made, "motion").to_dict("records")
     assert fixed == {"measure": "k-means", "error, × 10⁻²": 5.0}
