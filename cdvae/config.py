@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 from cdvae.crossconv import Sizes
 from cdvae.files import InputError
 from cdvae.flow_matching import Flow
+from cdvae.jmvae import SharedCode
 from cdvae.noise_unet import NoiseUNet
 from cdvae.spatial import Spatial
 from cdvae.training import Training
@@ -69,6 +70,12 @@ class Extension:
 
 
 @dataclass(frozen=True)
+class JointCode:
+    steps: int
+    network: SharedCode
+
+
+@dataclass(frozen=True)
 class FlowMatcher:
     steps: int
     n_test: int
@@ -117,6 +124,7 @@ class Profile:
     training: Training
     crossconv: FlowNetwork
     spatial: Extension
+    jmvae: JointCode
     fm: FlowMatcher
     unet: NoiseRegressor
     dynamics: Dynamics

@@ -5,6 +5,8 @@ for each and a tie between them. An encoder of x_c alone learns to be near q(z |
 is not at hand when x_g is to be drawn.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -13,32 +15,30 @@ from cdvae.dvae import Gaussian, Standard
 from cdvae.model import Batch
 from cdvae.networks import Decoder, Encoder, GaussianHead
 
-ALPHA = 0.1  # weight of KL(q(z | x_c, x_g) ‖ q(z | x_c)), the authors' choice
+
+@dataclass(frozen=True)
+class SharedCode:
+    """Settings."""
+
+    stem: tuple  # channels of the image stems: on 8 × 8 patches, then 4 × 4
+    hidden: int  # width of the fully connected layers
+    code: int  # size of z
+    noise_floor: float  # least deviation of P(x | z), in deviations of the field
+    alpha: float  # weight of KL(q(z | x_c, x_g) ‖ q(z | x_c))
 
 
 class JMVAE(nn.Module):
-    """The joint model with one code, sampled by way of q(z | x_c).
+    """The joint model with one code, sampled by way of q(z | x_c)."""
 
-    noise_floor: least standard deviation of P(x | z), in units of the field's own deviation.
-    """
-
-    def __init__(
-        self,
-        channels_c: int,
-        channels_g: int,
-        n_code: int,
-        stem: tuple[int, ...],
-        hidden: int,
-        noise_floor: float,
-    ):
+    def __init__(self, channels_c: int, channels_g: int, settings: SharedCode):
         super().__init__()
-        self.noise_floor = noise_floor
+        s = self.settings = settings
         self.standard_c, self.standard_g = Standard(channels_c), Standard(channels_g)
-        self.encoder = Encoder(channels_c + channels_g, stem, hidden)
-        self.encoder_c = Encoder(channels_c, stem, hidden)
-        self.q_head, self.q_head_c = (GaussianHead(hidden, n_code) for _ in range(2))
-        self.decoder_c = Decoder(n_code, hidden, stem, 2 * channels_c)
-        self.decoder_g = Decoder(n_code, hidden, stem, 2 * channels_g)
+        self.encoder = Encoder(channels_c + channels_g, s.stem, s.hidden)
+        self.encoder_c = Encoder(channels_c, s.stem, s.hidden)
+        self.q_head, self.q_head_c = (GaussianHead(s.hidden, s.code) for _ in range(2))
+        self.decoder_c = Decoder(s.code, s.hidden, s.stem, 2 * channels_c)
+        self.decoder_g = Decoder(s.code, s.hidden, s.stem, 2 * channels_g)
 
     def standardise(self, x_c: Tensor, x_g: Tensor) -> None:
         """Fit both layers' scales to the training fields."""
@@ -48,7 +48,7 @@ class JMVAE(nn.Module):
     def p_x_given_z(self, decoder: Decoder, z: Tensor) -> Gaussian:
         """Mean and log-variance of a standardised layer given the code."""
         mu, raw = decoder(z).chunk(2, dim=1)
-        return mu, (self.noise_floor**2 + nn.functional.softplus(raw)).log()
+        return mu, (self.settings.noise_floor**2 + nn.functional.softplus(raw)).log()
 
     def q_z_given_c(self, x_c: Tensor) -> Gaussian:
         """q(z | x_c), from the standardised input."""
@@ -70,7 +70,7 @@ class JMVAE(nn.Module):
             "kl_alone": gaussian.kl(*q, *self.q_z_given_c(x_c)).sum(1).mean(),
         }
         reconstruction = terms["reconstruction_c"] + terms["reconstruction_g"]
-        divergence = terms["kl"] + ALPHA * terms["kl_alone"]
+        divergence = terms["kl"] + self.settings.alpha * terms["kl_alone"]
         return terms | {"loss": reconstruction + batch.kl_weight * divergence}
 
     @torch.no_grad()

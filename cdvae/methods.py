@@ -39,7 +39,7 @@ GROUPS = {
     "cvae": ("cvae", "training"),
     "crossconv": ("crossconv", "training"),
     "cdvae-spatial": ("spatial", "guidance", "training"),
-    "jmvae": ("network", "training"),
+    "jmvae": ("jmvae", "training"),
     "fm": ("fm", "training"),
     "unet": ("unet", "training"),
 }
@@ -52,8 +52,13 @@ OWN_ROOMS = {  # code that shapes these methods alone
     "mdn1": ("variants",),
     "gauss_all": ("variants",),
 }
-OWN_STEPS = {"crossconv": "crossconv", "cdvae-spatial": "spatial", "fm": "fm", "unet": "unet"}
-OWN_NETWORK = {"cdvae-spatial": SpatialCDVAE, "fm": FlowMatching, "unet": EnergyUNet}
+OWN_NETWORK = {
+    "cdvae-spatial": SpatialCDVAE,
+    "jmvae": JMVAE,
+    "fm": FlowMatching,
+    "unet": EnergyUNet,
+}
+OWN_STEPS = ("crossconv", *OWN_NETWORK)
 
 
 def settings_of(method: str, profile: Profile) -> dict:
@@ -90,7 +95,7 @@ def scored_on(method: str, profile: Profile) -> int:
 
 def own_group(method: str, profile: Profile):
     """The table of settings of a method that has one to itself."""
-    return getattr(profile, OWN_STEPS[method])
+    return profile.spatial if method == "cdvae-spatial" else getattr(profile, method)
 
 
 def untrained(method: str, task: Task, profile: Profile) -> nn.Module:
@@ -100,9 +105,6 @@ def untrained(method: str, task: Task, profile: Profile) -> nn.Module:
     if method in OWN_NETWORK:
         network = own_group(method, profile).network
         return OWN_NETWORK[method](task.channels_c, task.channels_g, network)
-    if method == "jmvae":
-        net, channels = profile.network, (task.channels_c, task.channels_g)
-        return JMVAE(*channels, net.shallow, net.stem, net.hidden, net.noise_floor)
     if method == "crossconv":
         net = profile.crossconv
         return CrossConv(task.channels_c, task.channels_g, net.network, net.sigma)

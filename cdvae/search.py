@@ -62,11 +62,14 @@ def scores_of(data: str, root: str | None, task: str, method: str, changes: dict
     return found
 
 
-def table(data: str, root: str | None) -> pd.DataFrame:
-    """Every trial of a data set's tasks, a row each, the best of each method first."""
+def table(data: str, root: str | None, method: str | None, earlier: Path) -> pd.DataFrame:
+    """Every trial of a data set's tasks, a row each, the best of each method first.
+
+    With a method only its trials are run, and those of others are read from the file `earlier`.
+    """
     rows = []
     for task in Experiment(load_profile("quick"), data, root).source.tasks():
-        listed = trials(task)
+        listed = [t for t in trials(task) if method in (None, t["method"]) or t["method"] in BARE]
         progress, found = Progress(len(listed)), []
         for trial in listed:
             row = scores_of(data, root, task, trial["method"], trial["changes"])
@@ -74,8 +77,17 @@ def table(data: str, root: str | None) -> pd.DataFrame:
             found.append({"task": task, "method": trial["method"], "changes": changes} | row)
             progress.step(f"{task}/{trial['method']} {changes}")
         progress.close()
+        if method:
+            found += other_rows(earlier, task, {row["method"] for row in found})
         rows += judged(found)
     return pd.DataFrame(rows)
+
+
+def other_rows(path: Path, task: str, methods: set[str]) -> list[dict]:
+    """The rows of a task in a file of trials that are of none of these methods."""
+    found = pd.read_csv(path)
+    found = found[(found.task == task) & ~found.method.isin(methods)]
+    return [row.dropna().to_dict() for _, row in found.iterrows()]
 
 
 def judged(rows: list[dict]) -> list[dict]:
@@ -94,12 +106,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m cdvae.search", description=__doc__)
     parser.add_argument("--data", default="coco", help="coco or ucf101")
     parser.add_argument("--root", help="the folder that holds the photos or clips")
+    parser.add_argument("--method", help="run this method's trials, keep the others' rows")
     options = parser.parse_args()
+    path = results_folder(PROFILE, options.data) / "trials.csv"
     try:
-        found = table(options.data, options.root)
+        if options.method and not path.exists():
+            raise InputError(f"no {path} to add to: leave out --method")
+        found = table(options.data, options.root, options.method, path)
     except InputError as error:
         sys.exit(f"cdvae: {error}")
-    write_csv(found, results_folder(PROFILE, options.data) / "trials.csv")
+    write_csv(found, path)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,15 @@ def test_criterion_of_the_search():
     assert [row["criterion"] for row in judged] == pytest.approx([2.2, 2.5, 1.3, 2.25])
 
 
+def test_trials_of_other_methods_are_kept(tmp_path):
+    path = tmp_path / "trials.csv"
+    columns = {"task": ["motion", "motion", "relighting"], "method": ["fm", "unet", "fm"]}
+    pd.DataFrame(columns | {"steps": [300, None, 400]}).to_csv(path, index=False)
+    assert search.other_rows(path, "motion", {"unet"}) == [
+        {"task": "motion", "method": "fm", "steps": 300.0}
+    ]
+
+
 def test_every_trial_can_be_built():
     from cdvae.config import load_profile
     from cdvae.methods import settings_of
