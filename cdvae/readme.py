@@ -34,7 +34,9 @@ def sizes(scores: pd.DataFrame) -> str:
     text = f"{n_train:,} / {n_test:,} training / test examples, {n_seeds} seed"
     text += "s" * int(n_seeds > 1)
     less = [f"{NAMES[m]}: the first {n} test examples" for m, n in fewer.items()]
-    less += [f"{NAMES[m]}: {n} seed" + "s" * int(n > 1) for m, n in seeds.items() if n < n_seeds]
+    for n in sorted(set(seeds) - {n_seeds}, reverse=True):
+        of = ", ".join(NAMES[m] for m in seeds.index[seeds == n])
+        less.append(f"{of}: {n} seed" + "s" * int(n > 1))
     return text + "".join(f"; {each}" for each in less)
 
 
