@@ -142,6 +142,22 @@ def test_committed_comparisons_are_of_the_committed_scores(committed):
         assert row.low <= row.difference <= row.high
 
 
+def test_committed_scores_of_each_example_are_those_of_the_tables(committed):
+    from safetensors.numpy import load_file
+
+    from cdvae.each_example import METRICS, NAME
+
+    path = committed.folder / NAME
+    if not path.exists():
+        pytest.skip(f"{committed.data}: made before scores of each example were kept")
+    some = committed.scores[committed.scores.n_samples == 100]
+    some = some[some.metric.isin(METRICS)]
+    names = some.task + "/" + some.method + "/" + some.seed.astype(str) + "/" + some.metric
+    expected = dict(zip(names, some.value, strict=True))
+    kept = {name: float(values.mean()) for name, values in load_file(path).items()}
+    assert kept == pytest.approx(expected, rel=1e-5)
+
+
 def test_controls_do_not_win_unnoticed(committed):
     """Every task has both controls, and a verdict on them."""
     for task in committed.tasks:
