@@ -90,7 +90,7 @@ def several(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--methods",
         nargs="+",
-        help="nn, cvae, shallow, gauss, mdn4, mdn12, cdvae-spatial, fm, unet, truth, …",
+        help="nn, cvae, shallow, gauss, mdn4, mdn12, cdvae-spatial, jmvae, fm, unet, truth, …",
     )
     command.add_argument("--seeds", nargs="+", type=int, help="by default those of the profile")
 

@@ -67,12 +67,12 @@ def mixtures(experiment: Experiment, task: str, seed: int) -> dict[str, float]:
     draws = [experiment.sampler(Run(task, name, seed), "test")[0] for name in ("nn", "marginal")]
     x_g, generator = experiment.fields(task)["test"].x_g, torch.Generator().manual_seed(seed)
     totals = dict.fromkeys(SHARES, 0.0)
-    for rows in torch.arange(len(x_g)).split(25):
-        part = slice(int(rows[0]), int(rows[-1]) + 1)
+    for start in range(0, len(x_g), 25):
+        part = slice(start, min(start + 25, len(x_g)))
         similar, anyones = (draw(part, N) for draw in draws)
         similar = similar[:, torch.randperm(N, generator=generator)]  # it has the nearest first
         for share in SHARES:
-            totals[share] += len(rows) * mixed(similar, anyones, x_g[part], share)
+            totals[share] += len(x_g[part]) * mixed(similar, anyones, x_g[part], share)
     return {f"{MIXED}{share:.0%}": total / len(x_g) for share, total in totals.items()}
 
 

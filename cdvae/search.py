@@ -106,7 +106,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m cdvae.search", description=__doc__)
     parser.add_argument("--data", default="coco", help="coco or ucf101")
     parser.add_argument("--root", help="the folder that holds the photos or clips")
-    parser.add_argument("--method", help="run this method's trials, keep the others' rows")
+    parser.add_argument(
+        "--method", choices=LEARNED, help="run this method's trials, keep the others' rows"
+    )
     options = parser.parse_args()
     path = results_folder(PROFILE, options.data) / "trials.csv"
     try:
