@@ -48,8 +48,7 @@ def still_valid(experiment: Experiment, path: Path) -> dict[Run, Scores]:
     found = {}
     with safe_open(path, framework="numpy") as file:
         for name, key in (file.metadata() or {}).items():
-            task, method, seed = name.split("/")
-            run = Run(task, method, int(seed))
+            run = Run.named(name)
             if key == experiment.score_key(run):
                 found[run] = {m: file.get_tensor(f"{name}/{m}") for m in METRICS}
     return found

@@ -66,6 +66,12 @@ class Run:
     def __str__(self) -> str:
         return f"{self.task}/{self.method}/{self.seed}"
 
+    @classmethod
+    def named(cls, name: str) -> "Run":
+        """The run that is printed so."""
+        task, method, seed = name.split("/")
+        return cls(task, method, int(seed))
+
     @property
     def is_joint(self) -> bool:
         """Whether the method models p(x_c, x_g)."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cdvae import beyond, captions, checkpoints, figures, pictures, results, shown
+from cdvae import beyond, captions, checkpoints, figures, pictures, results, shown, verdicts
 from cdvae.data.sources import TASKS_OF
 from cdvae.dynamics import Dynamics
 from cdvae.dynamics_results import finish, open_dynamics
@@ -98,12 +98,14 @@ def open_data(namespace: dict) -> Study:
 
 
 def open_study(namespace: dict) -> Study:
-    """Check the parameters in a notebook's globals, and train and score what is missing.
+    """Check the parameters in a notebook's globals; train, score and compare what is missing.
 
     Finished runs are read from the cache at once.
     """
     study = open_data(namespace)
-    return replace(study, scores=results.finish(study.experiment, study.runs, quiet=True))
+    scores = results.finish(study.experiment, study.runs, quiet=True)
+    verdicts.update(study.experiment, study.runs)
+    return replace(study, scores=scores)
 
 
 def match(what: str, expected, computed, tolerance: float = 0.0) -> bool:

@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from cdvae.experiments import Experiment, Run
@@ -95,12 +94,11 @@ def still_valid(experiment: Experiment, folder: Path, made: set[str]) -> tuple[l
     if not (folder / "provenance.json").exists() or not (folder / "scores.csv").exists():
         return [], {}
     before = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["runs"]
-    kept = {}
-    for name, about in before.items():
-        task, method, seed = name.split("/")
-        run = Run(task, method, int(seed))
-        if name not in made and about["key"] == experiment.score_key(run):
-            kept[name] = about
+    kept = {
+        name: about
+        for name, about in before.items()
+        if name not in made and about["key"] == experiment.score_key(Run.named(name))
+    }
     rows = pd.read_csv(folder / "scores.csv").itertuples(index=False, name=None)
     return [row for row in rows if "/".join(map(str, row[2:5])) in kept], kept
 
@@ -193,22 +191,3 @@ def cell(ours: float, std: float, paper: float, digits: int) -> str:
     text = f"{ours:.{digits}f}"
     text += "" if pd.isna(std) else f" ± {std:.{digits}f}"
     return text + ("" if paper is None or pd.isna(paper) else f" [{paper:.{digits}f}]")
-
-
-def paired_difference(
-    experiment: Experiment, task: str, ours: str, other: str, seed: int, metric: str = "best_error"
-) -> tuple[float, float, float]:
-    """Mean over test examples of a score with 100 samples, ours − other, and its 95 % interval.
-
-    Where one of them was scored on fewer examples, it is over those, the first. The interval is
-    the bootstrap's (percentile, 10,000 resamplings of the examples, seeded).
-    """
-    from scipy.stats import bootstrap
-
-    first, second = (
-        experiment.each_score(Run(task, method, seed))[metric] for method in (ours, other)
-    )
-    n = min(len(first), len(second))
-    difference = (first[:n] - second[:n]).reshape(n, -1)[:, -1].numpy()
-    found = bootstrap((difference,), np.mean, n_resamples=10_000, method="percentile", rng=0)
-    return float(difference.mean()), *map(float, found.confidence_interval)

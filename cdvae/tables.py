@@ -61,3 +61,30 @@ def proper_scores(scores: pd.DataFrame, task: str) -> pd.DataFrame:
                 row[name] = cell(mine.loc[metric, "mean"], mine.loc[metric, "std"], None, digits)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def differences(
+    compared: pd.DataFrame, metric: str, methods: tuple[str, ...], others: tuple[str, ...]
+) -> pd.DataFrame:
+    """Rows of comparisons.csv for reading: method − other with its 95 % interval, and a verdict.
+
+    Best errors are shown × 10⁻², other scores in their unit.
+    """
+    found = compared[
+        (compared.metric == metric) & compared.method.isin(methods) & compared.other.isin(others)
+    ]
+    scale = 100 if metric == "best_error" else 1
+    shown = found[["difference", "low", "high"]] * scale
+    intervals = [
+        f"[{low:.2f}, {high:.2f}]" for low, high in zip(shown.low, shown.high, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "layer": found.task.map(LAYERS),
+            "method": found.method.map(NAMES),
+            "against": found.other.map(NAMES),
+            "difference": shown.difference.map("{:.2f}".format),
+            "95 % interval": intervals,
+            "verdict": found.verdict,
+        }
+    )

@@ -29,6 +29,12 @@ RESAMPLINGS = 10_000
 LEVEL = 0.025  # on each side
 AIM = 0.85  # of the lower error of NN and CVAE: what the extension is to reach
 
+PAIR_COLUMNS = [
+    *("task", "metric", "n_samples", "method", "other", "difference"),
+    *("low", "high", "verdict", "n_seeds", "n_test"),
+]
+VERDICT_COLUMNS = ["task", "whose", "claim", "verdict", "true_in_share_of_resamplings", "n_test"]
+
 Means = dict[str, dict[str, float]]  # {metric: {method: value}}
 
 
@@ -191,8 +197,8 @@ def update(experiment: Experiment, runs: list[Run]) -> None:
         resampled = Resampled(over_seeds(mine), experiment.fields(task)["test"].ids)
         pairs += comparisons(task, list(mine), resampled)
         judged += verdicts(task, list(mine), resampled)
-    write_csv(pd.DataFrame(pairs), folder / "comparisons.csv")
-    write_csv(pd.DataFrame(judged), folder / "verdicts.csv")
+    write_csv(pd.DataFrame(pairs, columns=PAIR_COLUMNS), folder / "comparisons.csv")
+    write_csv(pd.DataFrame(judged, columns=VERDICT_COLUMNS), folder / "verdicts.csv")
     write_json(path, about)
 
 

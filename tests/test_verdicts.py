@@ -3,12 +3,14 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import bootstrap, norm
 
-from cdvae import each_example, verdicts
+from cdvae import each_example, tables, verdicts
 from cdvae.experiments import Run
+from cdvae.results import results_folder
 from cdvae.verdicts import QUESTIONS, Question, Resampled
 
 PHOTOS = tuple(f"COCO_{k:012d}.jpg" for k in range(300))
@@ -133,3 +135,29 @@ def test_scores_of_each_example_are_kept_while_their_key_holds(tmp_path, monkeyp
     assert kept[nn]["best_error"].tolist() == [4.0, 7.0, 10.0, 13.0]  # with most samples
     assert kept[cvae]["energy_score"].tolist() == [5.0, 8.0, 11.0, 14.0]
     assert list(each_example.keep(Finished(nn="changed", cvae="b"), [])) == [cvae]
+
+
+def test_differences_as_they_are_read():
+    rows = [
+        ("motion", "best_error", 100, "mdn4", "cvae", 0.0125, 0.01, 0.02, "worse", 1, 9),
+        ("motion", "energy_score", 100, "truth", "cvae", -1.234, -2.0, -0.5, "better", 1, 9),
+        ("motion", "best_error", 100, "shallow", "cvae", 1.0, 1.0, 1.0, "worse", 1, 9),
+    ]
+    pairs = pd.DataFrame(rows, columns=verdicts.PAIR_COLUMNS)
+    (row,) = tables.differences(pairs, "best_error", ("mdn4",), ("cvae",)).to_dict("records")
+    assert list(row.values()) == ["motion", "MDN4", "CVAE", "1.25", "[1.00, 2.00]", "worse"]
+    (row,) = tables.differences(pairs, "energy_score", ("truth",), ("nn", "cvae")).to_dict(
+        "records"
+    )
+    assert list(row.values())[3:] == ["-1.23", "[-2.00, -0.50]", "better"]
+    assert tables.differences(pairs, "best_error", ("truth",), ("cvae",)).empty
+
+
+def test_one_method_alone_leaves_tables_that_can_be_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("CDVAE_OUTPUT", str(tmp_path))
+    alone = Finished(nn="a")
+    alone.fields = lambda task: {"test": SimpleNamespace(ids=PHOTOS[:4])}
+    verdicts.update(alone, [Run("motion", "nn", 0)])
+    for name in ("comparisons", "verdicts"):
+        table = pd.read_csv(results_folder("some", "data") / f"{name}.csv")
+        assert table.empty and "verdict" in table
