@@ -24,7 +24,6 @@ BASE = "as tuned"  # the setting's name where nothing is changed
 TASK = {"coco": "relighting", "scenes": "relighting", "ucf101": "motion"}
 KEPT = ("best_error", "variance", "energy_score")
 EXAMPLES = (9, 3)  # of the "scattered data" curve: a ninth, a third, before all
-LIGHT = ("base", "guidance", "mixture", "examples")  # all that is run where runs are long
 
 
 class Variant(NamedTuple):
@@ -80,22 +79,25 @@ def variants(task: str, profile: Profile, n_train: int) -> list[Variant]:
     return found
 
 
-def chosen(data: str, root: str | None, task: str, profile: Profile) -> list[Variant]:
-    """The variants that are run on a data set: on photos and scenes only the groups of LIGHT."""
-    n_train = Experiment(profile, data, root).n_train(task)
-    every = variants(task, profile, n_train)
-    return every if data == "ucf101" else [each for each in every if each.group in LIGHT]
-
-
 def table(
-    profile_name: str, data: str, root: str | None, task: str, device: str = "auto"
+    profile_name: str,
+    data: str,
+    root: str | None,
+    task: str,
+    seeds: list[int] | None = None,
+    device: str = "auto",
 ) -> tuple[pd.DataFrame, dict]:
-    """Train and score what is missing; returns the rows and the provenance of each variant."""
+    """Train and score what is missing, by default with the profile's first seed.
+
+    Returns the rows and the provenance of each variant's runs.
+    """
     plain = load_profile(profile_name)
+    n_train = Experiment(plain, data, root).n_train(task)
     asked = []
-    for variant in chosen(data, root, task, plain):
+    for variant in variants(task, plain, n_train):
         experiment = Experiment(load_profile(profile_name, **variant.changes), data, root, device)
-        asked.append((variant, experiment, Run(task, variant.method, plain.seeds[0])))
+        for seed in seeds or plain.seeds[:1]:
+            asked.append((variant, experiment, Run(task, variant.method, seed)))
     missing = [(experiment, run) for _, experiment, run in asked if experiment.steps(run)]
     progress = Progress(sum(experiment.steps(run) for experiment, run in missing))
     score_pairs(missing, progress)
@@ -124,6 +126,7 @@ def main() -> None:
     parser.add_argument("--data", default="scenes", help=", ".join(TASK))
     parser.add_argument("--root", help="the folder that holds the photos or clips")
     parser.add_argument("--profile", default="tuned")
+    parser.add_argument("--seeds", type=int, nargs="+", help="default: the profile's first")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     try:
@@ -132,7 +135,8 @@ def main() -> None:
                 f"no ablations of --data {options.data}: choose from {', '.join(TASK)}"
             )
         task = TASK[options.data]
-        found, about = table(options.profile, options.data, options.root, task, options.device)
+        place = (options.profile, options.data, options.root, task)
+        found, about = table(*place, options.seeds, options.device)
     except InputError as error:
         sys.exit(f"cdvae: {error}")
     folder = results_folder(options.profile, options.data)

@@ -144,10 +144,8 @@ def best_trials(trials: pd.DataFrame, task: str, n: int = 3) -> pd.DataFrame:
 
 
 def ablation_table(ablations: pd.DataFrame) -> pd.DataFrame:
-    """A row for each variant beside the unchanged method, at 100 samples."""
-    wide = ablations[ablations.n_samples == 100].pivot_table(
-        index=["group", "setting", "method"], columns="metric", values="value", sort=False
-    )
+    """A row for each variant beside the unchanged method, at 100 samples, seeds averaged."""
+    wide = over_variants(ablations)
     base = wide.loc["base"].droplevel("setting")
     rows = []
     for (group, setting, method), found in wide.iterrows():
@@ -165,6 +163,14 @@ def ablation_table(ablations: pd.DataFrame) -> pd.DataFrame:
             row[head] = f"{value:.{digits}f} (was {was:.{digits}f})"
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def over_variants(ablations: pd.DataFrame, *by: str) -> pd.DataFrame:
+    """Scores at 100 samples: a row for each variant, seeds averaged unless `by` has "seed"."""
+    index = ["group", "setting", "method", *by]
+    return ablations[ablations.n_samples == 100].pivot_table(
+        index=index, columns="metric", values="value", sort=False
+    )
 
 
 VARIANT_NAMES = {"mdn1": "MDN1", "gauss_all": "Gauss, all layers"}

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from cdvae.beyond import COMPARED_WITH, VARIANT_NAMES, Chapter, oriented
+from cdvae.beyond import COMPARED_WITH, VARIANT_NAMES, Chapter, oriented, over_variants
 from cdvae.plots import LOOKS, STYLE, finished, legend_below, panels, watermark
 from cdvae.results import NAMES, summary
 
@@ -69,19 +69,25 @@ def forest(chapters: list[Chapter], metric: str, head: str, scale: float) -> Fig
 
 
 def ablations(table: pd.DataFrame, title: str) -> Figure:
-    """What each change does: best error and energy score, relative to the unchanged method."""
-    wide = table[table.n_samples == 100].pivot_table(
-        index=["group", "setting", "method"], columns="metric", values="value", sort=False
-    )
+    """What each change does to best error and energy score: relative to the unchanged method.
+
+    Bars are means over seeds, dots the seeds themselves if there are several.
+    """
+    wide = over_variants(table)
+    each = over_variants(table, "seed").droplevel("seed")
     base = wide.loc["base"].droplevel("setting")
     rows = [row for row in wide.iterrows() if row[0][0] not in ("base", "examples")]
     with plt.rc_context(STYLE):
         figure, axes = panels(1, 2, 3.4, 1.2 + 0.19 * len(rows))
         for axis, metric in zip(axes[0], ("best_error", "energy_score"), strict=True):
-            for y, ((_, _, method), found) in enumerate(rows):
+            for y, (place, found) in enumerate(rows):
+                method = place[-1]
                 plain = base.loc[COMPARED_WITH.get(method, method), metric]
                 change = 100 * (found[metric] / plain - 1)
                 axis.barh(y, change, color=LOOKS[COMPARED_WITH.get(method, method)][0], height=0.7)
+                if table.seed.nunique() > 1:
+                    dots = 100 * (each.loc[place, metric] / plain - 1)
+                    axis.plot(dots, [y] * len(dots), "k.", ms=2.5)
             axis.axvline(0, color="black", lw=0.6)
             axis.invert_yaxis()
             axis.set(title=metric.replace("_", " "), xlabel="change (%): right is worse")
@@ -109,10 +115,10 @@ def scattered(table: pd.DataFrame) -> Figure:
         for axis, (metric, head, scale) in zip(axes[0], shown, strict=True):
             for method in methods:
                 mine = some[(some.method == method) & (some.metric == metric)]
-                mine = mine.sort_values("n_train")
+                mine = mine.groupby("n_train").value.mean()
                 colour, marker = LOOKS[method]
                 look = {"color": colour, "marker": marker, "ms": 4, "label": NAMES[method]}
-                axis.plot(mine.n_train, scale * mine.value, **look)
+                axis.plot(mine.index, scale * mine, **look)
             axis.set(xlabel="training examples", ylabel=head, xscale="log")
             ticks = sorted(set(some.n_train))
             axis.set_xticks(ticks, ticks)

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,7 +11,7 @@ from cdvae.beyond import Chapter
 
 
 def tidy(rows: list[tuple]) -> pd.DataFrame:
-    columns = ["group", "setting", "method", "metric", "n_samples", "value", "n_train"]
+    columns = ["group", "setting", "method", "seed", "metric", "n_samples", "value", "n_train"]
     return pd.DataFrame(rows, columns=columns).assign(task="relighting")
 
 
@@ -25,7 +26,8 @@ def made_up_ablations() -> pd.DataFrame:
     ):
         n = 500 if group == "examples" else 4500
         for metric, factor in (("best_error", 1), ("variance", 2), ("energy_score", 100)):
-            rows.append((group, setting, method, metric, 100, factor * error, n))
+            for seed, far in ((0, 0.9), (1, 1.1)):
+                rows.append((group, setting, method, seed, metric, 100, factor * far * error, n))
     return tidy(rows)
 
 
@@ -41,6 +43,8 @@ def test_bars_are_relative_changes():
     figure = beyond_plots.ablations(made_up_ablations(), "made up")
     widths = [bar.get_width() for bar in figure.axes[0].patches]
     assert widths == pytest.approx([50.0, 100.0])
+    dots = [line.get_xdata() for line in figure.axes[0].lines[:2]]  # each seed beside the mean
+    assert np.allclose(dots, [[35.0, 65.0], [80.0, 120.0]])
 
 
 def test_curve_of_examples_ends_at_all_of_them():
