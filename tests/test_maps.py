@@ -89,6 +89,7 @@ def test_losses_fall(method):
     assert losses[-1] < 0.97 * losses[1]
 
 
+@torch.no_grad()
 def test_bound_of_the_spatial_model_by_hand():
     """Each term from torch.distributions, along the same draws."""
     spatial = {"network": {"codes_g": [2, 0, 4], "energy": 0.0, "weight_c": 0.5}}
