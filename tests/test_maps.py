@@ -127,6 +127,7 @@ def test_bound_of_the_spatial_model_by_hand():
     assert float(terms["loss"]) == pytest.approx(float(whole))
 
 
+@torch.no_grad()
 def test_energy_term_of_the_spatial_model_is_weighed():
     changes = [{"network": {"energy": weight}} for weight in (0.0, 2.5)]
     losses = []
