@@ -9,7 +9,7 @@ from cdvae.paper import LAYERS
 from cdvae.results import NAMES, cell, results_folder, summary
 
 HERO = (("quick", "coco"), ("quick", "ucf101"))  # Figure 1 of both, below each other
-SHOWN = (("tuned", "coco"), ("tuned", "ucf101"), ("quick", "scenes"))
+SHOWN = (("tuned", "coco"), ("tuned", "ucf101"), ("tuned", "scenes"))
 SCORES = ("best_error", "variance", "energy_score")
 
 
