@@ -69,7 +69,7 @@ def forest(chapters: list[Chapter], metric: str, head: str, scale: float) -> Fig
 
 
 def ablations(table: pd.DataFrame, title: str) -> Figure:
-    """What each change does to best error and energy score: relative to the unchanged method.
+    """What each change does to best error and energy score, relative to the unchanged method.
 
     Bars are means over seeds, dots the seeds themselves if there are several.
     """
@@ -77,6 +77,7 @@ def ablations(table: pd.DataFrame, title: str) -> Figure:
     each = over_variants(table, "seed").droplevel("seed")
     base = wide.loc["base"].droplevel("setting")
     rows = [row for row in wide.iterrows() if row[0][0] not in ("base", "examples")]
+    several = table.seed.nunique() > 1
     with plt.rc_context(STYLE):
         figure, axes = panels(1, 2, 3.4, 1.2 + 0.19 * len(rows))
         for axis, metric in zip(axes[0], ("best_error", "energy_score"), strict=True):
@@ -85,7 +86,7 @@ def ablations(table: pd.DataFrame, title: str) -> Figure:
                 plain = base.loc[COMPARED_WITH.get(method, method), metric]
                 change = 100 * (found[metric] / plain - 1)
                 axis.barh(y, change, color=LOOKS[COMPARED_WITH.get(method, method)][0], height=0.7)
-                if table.seed.nunique() > 1:
+                if several:
                     dots = 100 * (each.loc[place, metric] / plain - 1)
                     axis.plot(dots, [y] * len(dots), "k.", ms=2.5)
             axis.axvline(0, color="black", lw=0.6)

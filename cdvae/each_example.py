@@ -4,6 +4,7 @@
 split, so that verdicts can be drawn again without training a model.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,8 @@ def keep(experiment: Experiment, runs: list[Run]) -> dict[Run, Scores]:
         for metric, values in scores.items()
     }
     with atomic(path) as temporary:
-        save_file(arrays, temporary, {str(run): experiment.score_key(run) for run in found})
+        keys = {str(run): experiment.score_key(run) for run in found}
+        save_file(arrays, temporary, {"keys": json.dumps(keys)})  # one entry: their order varies
     return found
 
 
@@ -47,7 +49,7 @@ def still_valid(experiment: Experiment, path: Path) -> dict[Run, Scores]:
     """The runs of a file whose keys are what they were."""
     found = {}
     with safe_open(path, framework="numpy") as file:
-        for name, key in (file.metadata() or {}).items():
+        for name, key in json.loads(file.metadata()["keys"]).items():
             run = Run.named(name)
             if key == experiment.score_key(run):
                 found[run] = {m: file.get_tensor(f"{name}/{m}") for m in METRICS}

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from cdvae.beyond import SCORES
 from cdvae.paper import LAYERS, TABLE_1
 from cdvae.results import NAMES, cell, summary
 
@@ -68,13 +69,12 @@ def differences(
 ) -> pd.DataFrame:
     """Rows of comparisons.csv for reading: method − other with its 95 % interval, and a verdict.
 
-    Best errors are shown × 10⁻², other scores in their unit.
+    Scores are scaled as elsewhere (`beyond.SCORES`): errors × 10⁻², energy scores in their unit.
     """
     found = compared[
         (compared.metric == metric) & compared.method.isin(methods) & compared.other.isin(others)
     ]
-    scale = 100 if metric == "best_error" else 1
-    shown = found[["difference", "low", "high"]] * scale
+    shown = found[["difference", "low", "high"]] * SCORES[metric][1]
     intervals = [
         f"[{low:.2f}, {high:.2f}]" for low, high in zip(shown.low, shown.high, strict=True)
     ]
