@@ -152,7 +152,7 @@ def training_curves(histories: dict[str, dict[str, list[dict]]]) -> Figure:
             alone = {name: rows for name, rows in methods.items() if name not in JOINT}
             curves(axes[0, column], joint, f"{task}: joint models")
             curves(axes[1, column], alone, f"{task}: conditional models")
-        legend_below(figure, *axes[:, 0])
+        legend_below(figure, *axes.flat)
     return finished(figure)
 
 
