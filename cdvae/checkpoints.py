@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cdvae import steering
-from cdvae.config import load_profile
 from cdvae.data.fields import Task, task_named
-from cdvae.files import InputError, atomic, project_root, sha256, write_json
-from cdvae.methods import settings_of, untrained
+from cdvae.explore import walks as steering
+from cdvae.methods.registry import settings_of, untrained
+from cdvae.runs.settings import load_profile
+from cdvae.tools.files import InputError, atomic, project_root, sha256, write_json
 
 KEPT = {  # methods of each task that are worth a slider, for each data set
     "scenes": {
@@ -75,7 +75,7 @@ class Checkpoint:
         """
         from PIL import Image
 
-        from cdvae import subjects
+        from cdvae.postprocess import own as subjects
 
         if self.task.name == "motion":
             raise InputError(f"{self.name} predicts motion: load a model of another task")
@@ -184,7 +184,7 @@ def make(experiment, task: str, method: str, to: Path) -> Path:
     """
     from safetensors.torch import save_file
 
-    from cdvae.experiments import Run
+    from cdvae.runs.experiment import Run
 
     run = Run(task, method, experiment.profile.seeds[0])
     model, about = experiment.model(run).cpu(), scored(experiment, run)
@@ -234,7 +234,7 @@ def command(data: str, profile: str) -> str:
 
 def scored(experiment, run) -> dict:
     """The provenance of a run in the results folder; InputError if it is of another model."""
-    from cdvae.results import results_folder
+    from cdvae.report.results import results_folder
 
     path = results_folder(experiment.profile.name, experiment.source.name) / "provenance.json"
     runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
@@ -248,7 +248,7 @@ def scores_of(experiment, run) -> list[dict]:
     """The rows of scores.csv that are this run's."""
     import pandas as pd
 
-    from cdvae.results import results_folder
+    from cdvae.report.results import results_folder
 
     folder = results_folder(experiment.profile.name, experiment.source.name)
     scores = pd.read_csv(folder / "scores.csv")
@@ -259,8 +259,8 @@ def scores_of(experiment, run) -> list[dict]:
 
 def make_all(experiment, to: Path) -> list[Path]:
     """Every checkpoint that KEPT names for the experiment's data; stale ones of it are removed."""
-    from cdvae import results
-    from cdvae.experiments import Run
+    from cdvae.report import results
+    from cdvae.runs.experiment import Run
 
     data, seed = experiment.source.name, experiment.profile.seeds[0]
     if data not in KEPT:
@@ -283,7 +283,7 @@ def make_all(experiment, to: Path) -> list[Path]:
 
 
 def main() -> None:
-    from cdvae.experiments import Experiment
+    from cdvae.runs.experiment import Experiment
 
     parser = argparse.ArgumentParser(prog="python -m cdvae.checkpoints", description=__doc__)
     parser.add_argument("--data", default="scenes", help=", ".join(KEPT))

@@ -5,7 +5,7 @@ import sys
 import warnings
 
 from cdvae import __version__
-from cdvae.files import InputError
+from cdvae.tools.files import InputError
 from cdvae.training import NotFinite
 
 
@@ -104,7 +104,7 @@ def single(command: argparse.ArgumentParser) -> None:
 
 def open_one(options: argparse.Namespace):
     """The experiment and the one run that the options of `train` and `evaluate` ask for."""
-    from cdvae.experiments import open_runs
+    from cdvae.runs.experiment import open_runs
 
     chosen = {"tasks": [options.task], "methods": [options.method], "seeds": [options.seed]}
     common = (options.profile, options.data, options.root)
@@ -114,9 +114,12 @@ def open_one(options: argparse.Namespace):
 
 def reproduce(options: argparse.Namespace) -> None:
     """Train and score in this process, then run the notebooks on the finished results."""
-    from cdvae import dynamics_results, notebooks, results, shown, verdicts
-    from cdvae.dynamics import DATA
-    from cdvae.experiments import open_runs
+    from cdvae.dynamics import results as dynamics_results
+    from cdvae.dynamics.experiment import DATA
+    from cdvae.figures import shown
+    from cdvae.release import notebooks
+    from cdvae.report import results, verdicts
+    from cdvae.runs.experiment import open_runs
 
     parameters = {name: getattr(options, name) for name in notebooks.PARAMETERS}
     folder = results.results_folder(options.profile, options.data)
@@ -142,8 +145,8 @@ def reproduce(options: argparse.Namespace) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    from cdvae.methods import LEARNED
-    from cdvae.progress import Progress
+    from cdvae.methods.registry import LEARNED
+    from cdvae.tools.progress import Progress
 
     experiment, run = open_one(options)
     if run.method not in LEARNED:
@@ -155,7 +158,7 @@ def train(options: argparse.Namespace) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    from cdvae import results
+    from cdvae.report import results
 
     experiment, run = open_one(options)
     scores = results.finish(experiment, [run])
@@ -163,21 +166,21 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def bench_training(options: argparse.Namespace) -> None:
-    from cdvae.bench import training_report
-    from cdvae.config import load_profile
-    from cdvae.experiments import pick_device
+    from cdvae.runs.experiment import pick_device
+    from cdvae.runs.settings import load_profile
+    from cdvae.studies.speed import training_report
 
     print(training_report(load_profile(options.profile), pick_device(options.device)))
 
 
 def bench_data(options: argparse.Namespace) -> None:
-    from cdvae.data.bench import report
+    from cdvae.studies.data_speed import report
 
     print(report())
 
 
 def bench_explore(options: argparse.Namespace) -> None:
-    from cdvae.explore_bench import report
+    from cdvae.studies.explore_speed import report
 
     print(report())
 
@@ -185,7 +188,7 @@ def bench_explore(options: argparse.Namespace) -> None:
 def fetch(options: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from cdvae.data.download import fetch
+    from cdvae.data.fetch.download import fetch
 
     fetch(options.name, Path(options.root))
 
@@ -194,7 +197,7 @@ def check(options: argparse.Namespace) -> int:
     """Exit code 1 if anything is missing or damaged."""
     from pathlib import Path
 
-    from cdvae.data.check import check
+    from cdvae.data.fetch.check import check
 
     reports = check(Path(options.root))
     for report in reports:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from cdvae import gaussian
-from cdvae.baselines import CVAE
 from cdvae.dvae import DVAE
+from cdvae.methods.baselines import CVAE
 from cdvae.model import CDVAE
 
 DRAWS_AT_ONCE = 1000

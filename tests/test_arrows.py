@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cdvae.arrows import SMALLEST, arrows, distinct, fastest
+from cdvae.figures.arrows import SMALLEST, arrows, distinct, fastest
 
 
 def disc(x: float, y: float, radius: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
-from cdvae.baselines import CVAE, Marginal, MeanPlusNoise, NearestNeighbour, gaussian_blur
+from cdvae.methods.baselines import CVAE, Marginal, MeanPlusNoise, NearestNeighbour, gaussian_blur
 from cdvae.model import Batch
 
 

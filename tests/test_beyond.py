@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cdvae import beyond, beyond_plots, limits, search
-from cdvae.beyond import Chapter
+from cdvae.figures import studies as beyond_plots
+from cdvae.report import beyond
+from cdvae.report.beyond import Chapter
+from cdvae.studies import limits, search
 
 
 def tidy(rows: list[tuple]) -> pd.DataFrame:
@@ -83,8 +85,8 @@ def test_trials_of_other_methods_are_kept(tmp_path):
 
 
 def test_every_trial_can_be_built():
-    from cdvae.config import load_profile
-    from cdvae.methods import settings_of
+    from cdvae.methods.registry import settings_of
+    from cdvae.runs.settings import load_profile
 
     for task in ("relighting", "resaturation", "motion"):
         listed = search.trials(task)
@@ -149,7 +151,7 @@ def test_committed_comparisons_are_of_the_committed_scores(committed):
 def test_committed_scores_of_each_example_are_those_of_the_tables(committed):
     from safetensors.numpy import load_file
 
-    from cdvae.each_example import METRICS, NAME
+    from cdvae.report.each_example import METRICS, NAME
 
     path = committed.folder / NAME
     if not path.exists():
@@ -172,10 +174,10 @@ def test_controls_do_not_win_unnoticed(committed):
 
 
 def test_cost_counts_parameters_and_times_the_slowest_as_one():
-    from cdvae import cost
-    from cdvae.config import load_profile
     from cdvae.data.fields import task_named
-    from cdvae.methods import untrained
+    from cdvae.methods.registry import untrained
+    from cdvae.runs.settings import load_profile
+    from cdvae.studies import cost
 
     found = cost.table("smoke", "motion", 3).set_index("method")
     net = untrained("fm", task_named("motion"), load_profile("smoke"))
@@ -185,7 +187,7 @@ def test_cost_counts_parameters_and_times_the_slowest_as_one():
 
 
 def test_the_three_are_matched_in_parameters():
-    from cdvae import cost
+    from cdvae.studies import cost
 
     found = cost.table("quick", "relighting", 1).set_index("method").parameters
     matched = found.loc[["CDVAE-spatial", "Flow matching", "Energy U-Net", "MDN12"]]
@@ -222,7 +224,7 @@ def test_own_code_of_the_conditional_vae():
     """Where q is almost a point, every field is the decoding of its mean."""
     import torch
 
-    from cdvae.baselines import CVAE
+    from cdvae.methods.baselines import CVAE
 
     torch.manual_seed(0)
     model = CVAE(1, 1, 4, 3, 1.0).eval()

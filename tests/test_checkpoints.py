@@ -15,10 +15,10 @@ from PIL import Image
 
 import cdvae
 from cdvae import checkpoints
-from cdvae.config import load_profile
-from cdvae.experiments import Experiment, Run
-from cdvae.files import InputError, sha256
-from cdvae.methods import settings_of
+from cdvae.methods.registry import settings_of
+from cdvae.runs.experiment import Experiment, Run
+from cdvae.runs.settings import load_profile
+from cdvae.tools.files import InputError, sha256
 
 ROOT = Path(__file__).parents[1]
 KEPT = sorted(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cdvae.data.chunks import gather
+from cdvae.tools.chunks import gather
 
 SCRIPT = """
 import sys, time

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cdvae import claims
+from cdvae.report import claims
 
 
 def scores(**values: float) -> pd.DataFrame:

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from cdvae.data import clips, splits, video
-from cdvae.data.clips import load_clips, still
+from cdvae.data import splits
+from cdvae.data.clips import clips, video
+from cdvae.data.clips.clips import load_clips, still
+from cdvae.data.clips.video import clock, frame_times, pick_pairs
 from cdvae.data.report import Report
-from cdvae.data.video import clock, frame_times, pick_pairs
-from cdvae.files import InputError
+from cdvae.tools.files import InputError
 
 SHARED = Path(os.environ.get("CDVAE_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from cdvae.data import render, scenes
-from cdvae.data.closeup import TIMES, closeups
+from cdvae.data.drawn import render, scenes
+from cdvae.data.drawn.closeup import TIMES, closeups
 from cdvae.data.fields import SIZE, TASKS
 
 IDS = ("test-3-0", "test-3-2")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cdvae import readme
-from cdvae.config import load_profile, profile_names
-from cdvae.files import InputError
+from cdvae.release import readme
+from cdvae.runs.settings import load_profile, profile_names
+from cdvae.tools.files import InputError
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,9 +7,9 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
-from cdvae.config import load_profile
-from cdvae.crossconv import CrossConv, Sizes, cross_convolution, future, resized
+from cdvae.methods.crossconv import CrossConv, Sizes, cross_convolution, future, resized
 from cdvae.model import Batch
+from cdvae.runs.settings import load_profile
 
 NARROW = load_profile("smoke").dynamics.network
 

@@ -9,11 +9,16 @@ import pytest
 import sympy as sp
 import torch
 
-from cdvae import baselines, diagrams, gaussian, guidance, model, notebooks, paper, plots
-from cdvae.build import build_model
-from cdvae.config import load_profile
+from cdvae import gaussian, guidance, model
 from cdvae.data.fields import TASKS
 from cdvae.dvae import DVAE, Ladder
+from cdvae.figures import diagrams
+from cdvae.figures import scores as plots
+from cdvae.methods import baselines
+from cdvae.methods.build import build_model
+from cdvae.release import notebooks
+from cdvae.report import paper
+from cdvae.runs.settings import load_profile
 from cdvae.ties import GaussianTie, MDNTie
 
 ROOT = Path(__file__).parents[1]

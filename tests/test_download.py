@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cdvae.data import download, unpack
-from cdvae.data.check import check
-from cdvae.data.download import Archive, fetch
-from cdvae.files import InputError
+from cdvae.data.fetch import download, unpack
+from cdvae.data.fetch.check import check
+from cdvae.data.fetch.download import Archive, fetch
+from cdvae.tools.files import InputError
 
 BODY = np.random.default_rng(0).integers(0, 256, 3_000_000, np.uint8).tobytes()
 

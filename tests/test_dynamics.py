@@ -9,15 +9,17 @@ import pytest
 import torch
 from test_clips import write_video
 
-from cdvae import cli, dynamics_analysis
-from cdvae.config import load_profile
-from cdvae.crossconv import CrossConv
-from cdvae.data import frames, shapes
-from cdvae.dynamics_results import NAMES, finish, open_dynamics
-from cdvae.experiments import Experiment
-from cdvae.files import InputError
-from cdvae.framepairs import FramePairs
-from cdvae.motions import COLUMNS
+from cdvae import cli
+from cdvae.data.clips import frames
+from cdvae.data.drawn import shapes
+from cdvae.dynamics import analysis as dynamics_analysis
+from cdvae.dynamics.motions import COLUMNS
+from cdvae.dynamics.pairs import FramePairs
+from cdvae.dynamics.results import NAMES, finish, open_dynamics
+from cdvae.methods.crossconv import CrossConv
+from cdvae.runs.experiment import Experiment
+from cdvae.runs.settings import load_profile
+from cdvae.tools.files import InputError
 
 
 def test_pairs_become_pictures_and_differences_in_range():

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from cdvae.dynamics_claims import claims, compared
-from cdvae.files import project_root
-from cdvae.motions import COLUMNS
+from cdvae.dynamics.claims import claims, compared
+from cdvae.dynamics.motions import COLUMNS
+from cdvae.tools.files import project_root
 
 KINDS = COLUMNS[:3]
 GOOD = {"moves_circle": 0.95, "up_circle": 0.52} | {f"axis_{kind}": 0.97 for kind in KINDS}

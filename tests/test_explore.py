@@ -12,12 +12,16 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import cdvae
-from cdvae import explore, explore_dynamics, notebooks, panel, sheet, subjects
-from cdvae.data.layers import value_saturation
-from cdvae.explore import Choices
-from cdvae.files import InputError
+from cdvae.data.photos.layers import value_saturation
+from cdvae.explore import dynamics as explore_dynamics
+from cdvae.explore import pages as explore
+from cdvae.explore import panel, sheet
+from cdvae.explore.pages import Choices
+from cdvae.explore.panel import DYNAMICS, OWN, SCENES, Panel
 from cdvae.metrics import squared_errors
-from cdvae.panel import DYNAMICS, OWN, SCENES, Panel
+from cdvae.postprocess import own as subjects
+from cdvae.release import notebooks
+from cdvae.tools.files import InputError
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / f"{notebooks.EXPLORER}.ipynb"
 
@@ -114,9 +118,9 @@ def test_the_summary_names_the_nearest_sample_and_its_error():
 
 
 def test_the_scene_shown_is_the_test_scene_of_the_tables():
-    from cdvae.config import load_profile
     from cdvae.data import sources
     from cdvae.data.fields import TASKS
+    from cdvae.runs.settings import load_profile
 
     quick = load_profile("quick")
     fields = sources.scenes.load(TASKS["relighting"], "test", quick.n_test, quick.data_seed)

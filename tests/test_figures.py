@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from cdvae import captions, figures, shown
-from cdvae.config import load_profile
-from cdvae.data import scenes
+from cdvae.data.drawn import scenes
 from cdvae.data.fields import TASKS
-from cdvae.data.originals import clip_path, photo, photo_path
-from cdvae.experiments import Experiment
-from cdvae.files import InputError, sha256
-from cdvae.gallery import Gallery, scenes_of
-from cdvae.plots import save
-from cdvae.results import finish, results_folder
+from cdvae.data.photos.originals import clip_path, photo, photo_path
+from cdvae.figures import captions, shown
+from cdvae.figures import samples as figures
+from cdvae.figures.gallery import Gallery, scenes_of
+from cdvae.figures.scores import save
+from cdvae.report.results import finish, results_folder
+from cdvae.runs.experiment import Experiment
+from cdvae.runs.settings import load_profile
+from cdvae.tools.files import InputError, sha256
 
 
 @pytest.fixture(scope="module")
@@ -173,8 +174,8 @@ def test_clips_are_found_by_their_ids(tmp_path):
 
 def test_a_frame_is_the_one_whose_flow_was_measured(shared):
     """Shrunk to the grid it is the example's x_c."""
-    from cdvae.data.originals import frame
-    from cdvae.data.video import clip_pairs, small
+    from cdvae.data.clips.video import clip_pairs, small
+    from cdvae.data.photos.originals import frame
 
     root = shared / "data" / "clips"
     path = next((root / "UCF-101").rglob("*.avi"))

@@ -5,7 +5,7 @@ import torch
 
 from cdvae.data.fields import GRID, TASKS, Fields
 from cdvae.data.flips import with_flips
-from cdvae.data.layout import layout_coverage
+from cdvae.data.photos.layout import layout_coverage
 
 
 def fields(task: str, semantics: torch.Tensor, n_labels: int) -> Fields:

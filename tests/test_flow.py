@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import affine_transform
 
-from cdvae.data.flow import flow, on_grid
-from cdvae.files import InputError
+from cdvae.data.clips.flow import flow, on_grid
+from cdvae.tools.files import InputError
 
 SHARED = Path(os.environ.get("CDVAE_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 WARPS = {  # rotation in degrees about the centre, scale, translation (x, y) in pixels

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from scipy.ndimage import map_coordinates
 
-from cdvae.data import shapes
-from cdvae.flow_copy import FlowCopy, mean_flow, warped
+from cdvae.data.drawn import shapes
+from cdvae.dynamics.flow_copy import FlowCopy, mean_flow, warped
 
 
 def test_a_picture_laid_under_its_own_flow_moves_as_it_moved():

@@ -12,9 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdvae.data import crf, intrinsic, mit
-from cdvae.data.intrinsic import Settings, decompose, linear_to_srgb, srgb_to_linear
-from cdvae.files import InputError
+from cdvae.data.photos import crf, intrinsic
+from cdvae.data.photos.intrinsic import Settings, decompose, linear_to_srgb, srgb_to_linear
+from cdvae.studies import mit
+from cdvae.tools.files import InputError
 
 QUICK = Settings(labels=8, rounds=3, updates=2, steps=3)
 SHARED = Path(os.environ.get("CDVAE_SHARED") or Path(__file__).parents[2] / "shared")

@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from cdvae.gaussian import sample
-from cdvae.jmvae import JMVAE, SharedCode
+from cdvae.methods.jmvae import JMVAE, SharedCode
 from cdvae.model import Batch
 
 

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from cdvae.config import load_profile
 from cdvae.data.fields import TASKS
-from cdvae.flow_matching import Flow, FlowMatching
 from cdvae.maps import Contraction, Expansion, energy_loss
-from cdvae.methods import untrained
+from cdvae.methods.flow_matching import Flow, FlowMatching
+from cdvae.methods.registry import untrained
+from cdvae.methods.spatial import SpatialCDVAE
 from cdvae.metrics import energy_score
 from cdvae.model import Batch
-from cdvae.spatial import SpatialCDVAE
+from cdvae.runs.settings import load_profile
 
 SMOKE = load_profile("smoke")
 NEW = ("cdvae-spatial", "jmvae", "fm", "unet")

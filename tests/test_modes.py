@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from cdvae.baselines import Marginal, MeanPlusNoise, NearestNeighbour
-from cdvae.data import scenes
+from cdvae.data.drawn import scenes
+from cdvae.data.drawn.modes import Modes
 from cdvae.data.fields import TASKS
+from cdvae.methods.baselines import Marginal, MeanPlusNoise, NearestNeighbour
 from cdvae.metrics import score_samples
-from cdvae.modes import Modes
 
 N = 12
 ROWS = torch.arange(N)

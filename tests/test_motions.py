@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy import stats
 
-from cdvae import motions
-from cdvae.crossconv import future, resized
-from cdvae.data import shapes
+from cdvae.data.drawn import shapes
+from cdvae.dynamics import motions
+from cdvae.methods.crossconv import future, resized
 
 PAIRS = shapes.load("valid", 300, 5)
 BEFORE, AFTER = PAIRS.first.float() / 255, PAIRS.second.float() / 255

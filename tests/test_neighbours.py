@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from cdvae.build import fit_nearest
-from cdvae.neighbours import SPACES, FeatureNeighbour, fit_neighbours
+from cdvae.methods.build import fit_nearest
+from cdvae.methods.neighbours import SPACES, FeatureNeighbour, fit_neighbours
 from cdvae.training import Examples
 
 torch.manual_seed(0)

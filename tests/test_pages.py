@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cdvae import captions, notebooks, paper
-from cdvae.config import load_profile
+from cdvae.figures import captions
+from cdvae.release import notebooks
+from cdvae.report import paper
+from cdvae.runs.settings import load_profile
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "notebooks" / name for name in ("ERRATA.md", "DEVIATIONS.md")]

@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from cdvae.data import coco, photos, sources
+from cdvae.data import sources
 from cdvae.data.fields import TASKS
-from cdvae.data.layers import value_saturation
+from cdvae.data.photos import coco
+from cdvae.data.photos import decode as photos
+from cdvae.data.photos.layers import value_saturation
 from cdvae.data.sources import Source
-from cdvae.files import InputError
+from cdvae.tools.files import InputError
 
 RESATURATION = TASKS["resaturation"]
 

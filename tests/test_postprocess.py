@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cdvae.data.intrinsic import DARKEST
-from cdvae.gallery import relight, relight_as_printed, resaturate
-from cdvae.postprocess import (
+from cdvae.data.photos.intrinsic import DARKEST
+from cdvae.figures.gallery import relight, relight_as_printed, resaturate
+from cdvae.postprocess.details import (
     DIMMEST,
     HUELESS,
     log_shading,
@@ -18,7 +18,7 @@ from cdvae.postprocess import (
     to_srgb,
     with_details,
 )
-from cdvae.upsample import Upsampler
+from cdvae.postprocess.upsample import Upsampler
 
 RANDOM = np.random.default_rng(0)
 

@@ -11,11 +11,12 @@ import pandas as pd
 import psutil
 import pytest
 
-from cdvae import cli, notebooks
-from cdvae.config import load_profile
-from cdvae.experiments import Experiment, Run
-from cdvae.files import InputError
-from cdvae.methods import ALL_METHODS, BOUNDED, JOINT, MOTION_ONLY
+from cdvae import cli
+from cdvae.methods.registry import ALL_METHODS, BOUNDED, JOINT, MOTION_ONLY
+from cdvae.release import notebooks
+from cdvae.runs.experiment import Experiment, Run
+from cdvae.runs.settings import load_profile
+from cdvae.tools.files import InputError
 
 ROOT = Path(__file__).parents[1]
 N_RUNS = 3 * len(ALL_METHODS) - 2 * len(MOTION_ONLY)  # of three tasks, one seed

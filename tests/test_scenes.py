@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from cdvae.data import render, scenes, world
+from cdvae.data.drawn import render, scenes, world
 from cdvae.data.fields import TASKS
-from cdvae.data.layout import label_distribution, layout_coverage
+from cdvae.data.photos.layout import label_distribution, layout_coverage
 
 N = 60_000
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from cdvae.data import shapes
+from cdvae.data.drawn import shapes
 
 
 def drawn(n: int, seed: int = 0):

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from cdvae import steering
-from cdvae.config import load_profile
 from cdvae.data.fields import TASKS
-from cdvae.methods import untrained
-from cdvae.steering import Draws
+from cdvae.explore import walks as steering
+from cdvae.explore.walks import Draws
+from cdvae.methods.registry import untrained
+from cdvae.runs.settings import load_profile
 from cdvae.ties import GaussianTie, MDNTie
 
 N = 200_000

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from cdvae.build import build_model
-from cdvae.config import load_profile
 from cdvae.data.fields import TASKS
+from cdvae.methods.build import build_model
 from cdvae.model import Batch
+from cdvae.runs.settings import load_profile
 from cdvae.training import Examples, NotFinite, fit, guidance_weight, kl_weight
 
 PROFILE = load_profile("smoke")

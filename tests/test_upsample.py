@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from cdvae.upsample import DEFAULT, SIZE, Upsampler, downsample, orientations, segments
+from cdvae.postprocess.upsample import DEFAULT, SIZE, Upsampler, downsample, orientations, segments
 
 SIDE = 128  # a photo of 4 × 4 pixels a cell
 

@@ -4,16 +4,16 @@ import pandas as pd
 import pytest
 import torch
 
-from cdvae import ablations
-from cdvae.config import load_profile
 from cdvae.data.fields import TASKS
 from cdvae.dvae import DVAE
-from cdvae.experiments import Experiment, Run
-from cdvae.files import InputError
-from cdvae.methods import untrained
+from cdvae.methods.registry import untrained
+from cdvae.methods.variants import AllTied
 from cdvae.model import CDVAE, Batch
+from cdvae.runs.experiment import Experiment, Run
+from cdvae.runs.settings import load_profile
+from cdvae.studies import ablations
 from cdvae.ties import GaussianTie, MDNTie
-from cdvae.variants import AllTied
+from cdvae.tools.files import InputError
 
 SIGMA = 0.3
 

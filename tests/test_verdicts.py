@@ -8,10 +8,10 @@ import pytest
 import torch
 from scipy.stats import bootstrap, norm
 
-from cdvae import each_example, tables, verdicts
-from cdvae.experiments import Run
-from cdvae.results import results_folder
-from cdvae.verdicts import QUESTIONS, Question, Resampled
+from cdvae.report import each_example, tables, verdicts
+from cdvae.report.results import results_folder
+from cdvae.report.verdicts import QUESTIONS, Question, Resampled
+from cdvae.runs.experiment import Run
 
 PHOTOS = tuple(f"COCO_{k:012d}.jpg" for k in range(300))
 

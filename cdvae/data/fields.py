@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cdvae.files import InputError, atomic
+from cdvae.tools.files import InputError, atomic
 
 SIZE = 32  # all fields are SIZE × SIZE (Sec. 6.1)
 GRID = 5  # object layout is measured on a GRID × GRID grid (Sec. 4.1)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from cdvae.files import write_json
+from cdvae.tools.files import write_json
 
 
 @dataclass(frozen=True)

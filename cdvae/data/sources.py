@@ -10,12 +10,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cdvae.data import clips, coco, fields, layers, photos, scenes, splits
-from cdvae.data.chunks import gather
+from cdvae.data import fields, splits
+from cdvae.data.clips import clips
+from cdvae.data.drawn import scenes
+from cdvae.data.drawn.world import CATEGORIES
 from cdvae.data.fields import Fields, Task
+from cdvae.data.photos import coco, layers
+from cdvae.data.photos import decode as photos
 from cdvae.data.report import Report
-from cdvae.data.world import CATEGORIES
-from cdvae.files import InputError, cache_root, code_hash, key_of
+from cdvae.tools.chunks import gather
+from cdvae.tools.files import InputError, cache_root, code_hash, key_of
 
 PHOTO_TASKS = ("relighting", "resaturation")
 TASKS_OF = {
@@ -25,9 +29,13 @@ TASKS_OF = {
     "folder": (*PHOTO_TASKS, "motion"),
 }
 ROOMS = {
-    "scenes": ("fields", "world", "render", "scenes"),
-    "photos": ("fields", "layout", "photos", "coco", "layers", "intrinsic", "crf", "splits"),
-    "clips": ("fields", "clips", "video", "flow", "splits"),
+    "scenes": ("fields", "drawn/world", "drawn/render", "drawn/scenes"),
+    "photos": (
+        "fields",
+        *(f"photos/{name}" for name in ("layout", "decode", "coco", "layers", "intrinsic", "crf")),
+        "splits",
+    ),
+    "clips": ("fields", "clips/clips", "clips/video", "clips/flow", "splits"),
 }
 
 

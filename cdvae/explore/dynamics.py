@@ -1,0 +1,142 @@
+"""The explorer's pages of Visual Dynamics: futures, one dimension of the code, motion transfer."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from matplotlib.figure import Figure
+from safetensors import safe_open
+from torch import Tensor
+
+from cdvae.data.drawn import shapes
+from cdvae.data.drawn.shapes import Pairs
+from cdvae.dynamics.analysis import transfer, traverse
+from cdvae.dynamics.experiment import CODES
+from cdvae.dynamics.pairs import build_network
+from cdvae.explore.pages import LEFT, MOST, RIGHT
+from cdvae.explore.sheet import Area, Sheet, Tile
+from cdvae.methods.crossconv import CrossConv, future
+from cdvae.runs.settings import load_profile
+from cdvae.tools.files import InputError, project_root
+
+VIEWS = {
+    "samples": "futures",
+    "traversal": "one dimension of the code",
+    "transfer": "motion of another pair",
+}
+VALUES = torch.linspace(-2, 2, 9)  # of a dimension that is traversed
+PAIRS = 100  # test pairs to choose from
+PICTURES = 5  # that the motion of another pair is moved over to
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a reader has chosen; example, pair and dimension are counted from 1."""
+
+    view: str = "samples"
+    example: int = 1
+    n: int = 4
+    seed: int = 0
+    dimension: int = 1
+    pair: int = 2
+
+
+@lru_cache(1)
+def network() -> CrossConv:
+    """The trained network that came with the project; InputError if it is not there."""
+    path = project_root() / "results" / "quick" / "shapes" / "crossconv.safetensors"
+    remedy = "cdvae reproduce --data shapes makes it"
+    if not path.is_file():
+        raise InputError(f"no {path}: {remedy}")
+    with torch.random.fork_rng(devices=()):
+        model = build_network(load_profile("quick").dynamics, True, torch.device("cpu"))
+    with safe_open(path, framework="pt") as file:
+        weights = {name: file.get_tensor(name) for name in set(file.keys()) - {CODES}}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError:
+        raise InputError(f"{path} is of other settings than the present ones: {remedy}") from None
+    return model.eval().requires_grad_(False)
+
+
+@lru_cache(1)
+def pairs() -> Pairs:
+    """The first test pairs; they are those of notebook 08."""
+    profile = load_profile("quick")
+    s = profile.dynamics
+    every = shapes.load("test", s.n_test, profile.data_seed, s.size)
+    return Pairs(every.first[:PAIRS], every.second[:PAIRS])
+
+
+def check(model: CrossConv, choices: Choices) -> None:
+    """Raise InputError for a choice that there is not."""
+    if choices.view not in VIEWS:
+        raise InputError(f"unknown view '{choices.view}': choose from {', '.join(VIEWS)}")
+    limits = {"n": MOST, "example": PAIRS, "pair": PAIRS, "dimension": model.sizes.n_code()}
+    for name, most in limits.items():
+        if not 1 <= getattr(choices, name) <= most:
+            raise InputError(f"{name} is {getattr(choices, name)}: choose 1 to {most}")
+
+
+def describe(choices: Choices) -> str:
+    """The page in words."""
+    said = {
+        "samples": f"{choices.n} futures, codes drawn from N(0, I), seed {choices.seed}",
+        "traversal": f"dimension {choices.dimension} of the code from −2 to 2, the others 0",
+        "transfer": f"what happened in pair {choices.pair} (left), happening to other pictures",
+    }
+    return f"Visual Dynamics · test picture {choices.example} · {said[choices.view]}"
+
+
+def render(model: CrossConv, every: Pairs, choices: Choices) -> Figure:
+    """The page for these choices; InputError for one that there is not."""
+    check(model, choices)
+    k, page = choices.example - 1, Sheet()
+    shown = choices.pair - 1 if choices.view == "transfer" else k
+    for row, (frames, text) in enumerate(zip(every[:2], ("first frame", "what came"), strict=True)):
+        which = f"pair {choices.pair}: " * (choices.view == "transfer")
+        tile = Tile(as_picture(frames[shown].float() / 255), which + text)
+        page.tile(tile, LEFT.x, 4 + row * (LEFT.width + 22), LEFT.width)
+    page.text(RIGHT.x, 20, describe(choices), fontsize=10)
+    pictures, titles = VIEW_PICTURES[choices.view](model, every, choices)
+    tiles = [Tile(as_picture(p), text) for p, text in zip(pictures, titles, strict=True)]
+    if choices.view == "transfer":
+        before = every.first[k : k + PICTURES].float() / 255
+        half = Area(RIGHT.x, RIGHT.y, RIGHT.width, RIGHT.height / 2)
+        page.grid([Tile(as_picture(p), f"picture {k + i + 1}") for i, p in enumerate(before)], half)
+        page.grid(tiles, Area(half.x, half.y + half.height, half.width, half.height))
+    else:
+        page.grid(tiles, RIGHT)
+    return page.figure
+
+
+def as_picture(picture: Tensor):
+    """(3, H, W) in [0, 1] as (H, W, 3)."""
+    return picture.permute(1, 2, 0).clamp(0, 1).numpy()
+
+
+def future_pictures(model: CrossConv, every: Pairs, choices: Choices):
+    x_c = every.first[choices.example - 1][None].float() / 255
+    generator = torch.Generator().manual_seed(choices.seed)
+    v = model.sample(x_c, MOST, generator)[0, : choices.n]  # one more leaves the others alone
+    return future(x_c, v), [f"future {i + 1}" for i in range(choices.n)]
+
+
+def traversal_pictures(model: CrossConv, every: Pairs, choices: Choices):
+    x_c = every.first[choices.example - 1][None].float() / 255
+    moved = traverse(model, x_c, choices.dimension - 1, VALUES)[0]
+    return moved, [f"z = {value:+.1f}".replace("-", "−") for value in VALUES]
+
+
+def transfer_pictures(model: CrossConv, every: Pairs, choices: Choices):
+    source = Pairs(*(x[choices.pair - 1][None] for x in every[:2]))
+    k = choices.example - 1
+    x_c = every.first[k : k + PICTURES].float() / 255
+    return transfer(model, source, x_c)[0], [f"{k + i + 1} moved" for i in range(len(x_c))]
+
+
+VIEW_PICTURES = {
+    "samples": future_pictures,
+    "traversal": traversal_pictures,
+    "transfer": transfer_pictures,
+}

@@ -1,0 +1,131 @@
+"""Captions of the figures that show samples: what, by which rule, from which file."""
+
+import re
+from pathlib import Path
+
+from cdvae.figures.arrows import fastest
+from cdvae.figures.gallery import Gallery
+from cdvae.figures.shown import N_COMPARED
+from cdvae.report.results import NAMES
+from cdvae.tools.files import write_text
+
+FILE = "captions.md"
+HOW = {
+    "relighting": "Relighting: albedo times the generated shading, with its detail map in log "
+    "shading.",
+    "resaturation": "Resaturation: saturation replaced by the generated one, with its detail map; "
+    "hue and value kept.",
+    "motion": "Motion: an arrow stands for a region that moves alike, at half the row's fastest "
+    "speed or more; without an arrow nothing does. At the right that speed (98th percentile, px "
+    "of the 32 × 32 grid) and how many times its length an arrow is drawn.",
+}
+
+
+def of_teaser(galleries: list[Gallery]) -> str:
+    """Figure 1."""
+    parts = ["**Figure 1.** One picture for each task, and four samples of its model."]
+    for row, gallery in enumerate(galleries):
+        k = min(row, len(gallery) - 1)
+        parts.append(f"{HOW[gallery.task]} {model_of(gallery)}, test example {k + 1}.")
+    return " ".join([*parts, *common(galleries)])
+
+
+def of_comparison(galleries: list[Gallery]) -> str:
+    """Figure 5."""
+    text = (
+        f"**Figure 5.** The first sample of each method, on the first {N_COMPARED} test examples "
+        "of each task."
+    )
+    return " ".join([text, *(HOW[gallery.task] for gallery in galleries), *common(galleries)])
+
+
+def of_samples(gallery: Gallery, number: int, rows: range) -> str:
+    """Figures 6–16."""
+    parts = [
+        f"**Figure {number}.** {HOW[gallery.task]} {model_of(gallery)}, {which(gallery, rows)}."
+    ]
+    if gallery.task == "motion":
+        speeds = [fastest(gallery.shown.x_g[k]) for k in rows]
+        parts.append(f"The data's own fastest are {min(speeds):.1f} to {max(speeds):.1f} px/s.")
+    else:
+        shares = [share for k in rows for share in gallery.made(k, gallery.shown.main)[1]]
+        mean, most = sum(shares) / len(shares), max(shares)
+        parts.append(f"Of the pixels {mean:.1%} clip (at most {most:.1%} of one picture).")
+    return " ".join([*parts, *common([gallery])])
+
+
+def of_printed(gallery: Gallery, number: str, rows: range) -> str:
+    """Figure 6 with Eq. 10 as printed."""
+    shares = [share for k in rows for share in gallery.made(k, gallery.shown.main, True)[1]]
+    text = (
+        f"**Figure {number}.** Figure {number[:-1]} with Eq. 10 as printed: the detail map is "
+        f"added in linear light. Of the pixels {sum(shares) / len(shares):.1%} are left without "
+        f"light (at most {max(shares):.1%} of one picture), which the detail map in log shading "
+        "never does."
+    )
+    return f"{text} {source([gallery])}"
+
+
+def of_fields(gallery: Gallery, number: str, rows: range) -> str:
+    """The fields behind Figures 6–8."""
+    text = (
+        f"**Figure {number}.** The fields behind Figure {number[:-1]}, 32 × 32 pixels, "
+        f"{which(gallery, rows)}: the data's own $x_g$, $x_g$ as the model gives it back from "
+        "codes of its own (CDVAE$(z_o)$ of Eq. 10), and the samples."
+    )
+    if gallery.task == "motion":
+        text += " Hue is the direction; full colour at the speed under the wheel."
+    return f"{text} {source([gallery])}"
+
+
+def model_of(gallery: Gallery) -> str:
+    """Which samples are shown."""
+    name = NAMES[gallery.shown.main]
+    if gallery.task == "motion":
+        return f"Samples of {name}: one of each of four clusters of 100, the commonest first"
+    return f"The first four samples of {name}"
+
+
+def which(gallery: Gallery, rows: range) -> str:
+    each = " (one a clip)" if gallery.task == "motion" and gallery.data != "scenes" else ""
+    return f"test examples {rows.start + 1} to {rows.stop}{each}"
+
+
+def common(galleries: list[Gallery]) -> list[str]:
+    """What upsampling there was, and the files."""
+    parts = []
+    if galleries[0].data == "scenes":
+        parts.append("Scenes are drawn, and fields upsampled, to 224 × 224.")
+    elif any(gallery.task != "motion" for gallery in galleries):
+        parts.append("Fields are upsampled to 512 × 512; pictures are printed smaller.")
+    return [*parts, source(galleries)]
+
+
+def source(galleries: list[Gallery]) -> str:
+    files = ", ".join(f"`shown-{gallery.task}.safetensors`" for gallery in galleries)
+    return f"Source: {files}."
+
+
+def kept(folder: Path) -> dict[tuple[int, str], str]:
+    """The captions in a folder of figures, by number and letter."""
+    path = folder / FILE
+    texts = path.read_text(encoding="utf-8").strip().split("\n\n") if path.exists() else []
+    return {number_of(text): text for text in texts}
+
+
+def of(path: Path) -> str:
+    """The caption of the figure in that file."""
+    digits, letter = re.match(r"figure(\d+)(\w*)", path.stem).groups()
+    return kept(path.parent)[int(digits), letter]
+
+
+def merge(folder: Path, texts: list[str]) -> None:
+    """Keep captions in a folder of figures, in place of those with the same number, in order."""
+    found = kept(folder) | {number_of(text): text for text in texts}
+    write_text(folder / FILE, "\n\n".join(found[number] for number in sorted(found)) + "\n")
+
+
+def number_of(text: str) -> tuple[int, str]:
+    """The number and letter of the figure that a caption belongs to."""
+    digits, letter = re.match(r"\*\*Figure (\d+)(\w*)\.", text).groups()
+    return int(digits), letter

@@ -1,0 +1,120 @@
+"""Pictures of fields: layers side by side, Figure 3, and the embedding with thumbnails."""
+
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.colors import hsv_to_rgb
+from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from torch import Tensor
+
+from cdvae.data.fields import GRID, Fields
+from cdvae.data.photos.intrinsic import linear_to_srgb
+from cdvae.figures.scores import STYLE, finished
+
+LINEAR = ("albedo", "shading")  # layers in linear light wherever they come from
+FULL_FLOW = 6.0  # px per second of the 32 × 32 grid that is drawn in full colour
+
+
+def as_picture(fields: Fields, which: str, k: int) -> np.ndarray:
+    """Layer "c" or "g" of example k as an RGB picture (H, W, 3) in [0, 1].
+
+    Layers in linear light are shown as a screen shows light; flow is coloured by direction, paler
+    where slow, with full colour from FULL_FLOW on.
+    """
+    layer = getattr(fields.task, f"layer_{which}")
+    x = (fields.x_c if which == "c" else fields.x_g)[k]
+    if layer == "flow":
+        return flow_colours(x, FULL_FLOW)
+    rendered = fields.truth is not None and layer != "saturation"  # scenes are in linear light
+    x = linear_to_srgb(x.clamp(0, 1)) if rendered or layer in LINEAR else x.clamp(0, 1)
+    return x.expand(3, -1, -1).permute(1, 2, 0).numpy()
+
+
+def flow_colours(x: Tensor, most: float) -> np.ndarray:
+    """Flow (2, H, W) as colours: hue is the direction, saturation the length up to `most`."""
+    length = torch.linalg.vector_norm(x, dim=0)
+    hue = (torch.atan2(x[1], x[0]) / (2 * torch.pi)) % 1
+    return hsv_to_rgb(torch.stack([hue, (length / most).clamp(0, 1), torch.ones_like(hue)], 2))
+
+
+def colour_wheel(size: int = 33) -> Tensor:
+    """The flow (2, size, size) that points away from the centre: the legend of `flow_colours`."""
+    line = torch.linspace(-1, 1, size)
+    x, y = torch.meshgrid(line, line, indexing="xy")
+    inside = x.square() + y.square() <= 1
+    return torch.stack([x, y]) * inside
+
+
+def as_jpeg(path: Path, width: int) -> bytes:
+    """A picture file as JPEG of that width, light enough to stand in a notebook."""
+    from PIL import Image
+
+    image = Image.open(path).convert("RGB")
+    image = image.resize((width, round(image.height * width / image.width)))
+    data = BytesIO()
+    image.save(data, "JPEG", quality=80)
+    return data.getvalue()
+
+
+def layers_page(splits: dict[str, Fields], n: int = 8) -> Figure:
+    """The first n test examples of each task: x_c above x_g."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            2 * len(splits), n, figsize=(n, 2.3 * len(splits)), squeeze=False, layout="constrained"
+        )
+        for row, fields in enumerate(splits.values()):
+            for below, which in enumerate("cg"):
+                line = axes[2 * row + below]
+                for k, axis in enumerate(line[: len(fields)]):
+                    axis.imshow(as_picture(fields, which, k))
+                    axis.set(xticks=[], yticks=[])
+                    axis.spines[:].set_visible(False)
+                label = f"$x_{which}$\n{getattr(fields.task, f'layer_{which}')}"
+                line[0].set_ylabel(label, rotation=0, ha="right", va="center")
+        if "motion" in splits:
+            wheel = axes[-1, -1].inset_axes((0.68, 0.02, 0.3, 0.3))
+            wheel.imshow(flow_colours(colour_wheel(), 1.0))
+            wheel.axis("off")
+    return finished(figure)
+
+
+def figure3(fields: Fields, k: int, names: tuple[str, ...]) -> Figure:
+    """Figure 3: the feature vector of one annotated example, part by part."""
+    labels = fields.semantics[k, : fields.n_labels]
+    layout = fields.semantics[k, fields.n_labels :].reshape(fields.n_labels, GRID, GRID)
+    present = torch.nonzero(labels)[:, 0].tolist()
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1, 3 + len(present), figsize=(4.2 + 1.1 * len(present), 1.8), layout="constrained"
+        )
+        axes[0].imshow(as_picture(fields, "c", k))
+        axes[0].set_title(f"$x_c$: {fields.task.layer_c}")
+        axes[1].barh([names[c] for c in present], labels[present], color="#0072B2")
+        axes[1].set(title="label distribution", xlabel="share", xlim=(0, 1))
+        axes[1].invert_yaxis()
+        for axis, c in zip(axes[2:], present, strict=False):
+            drawn = axis.imshow(layout[c], vmin=0, vmax=1, cmap="cividis")
+            axis.set_title(names[c])
+        figure.colorbar(drawn, ax=axes[2:-1], label="coverage", shrink=0.8)
+        axes[-1].imshow(as_picture(fields, "c", k), interpolation="nearest")
+        axes[-1].set_title("32 × 32 pixels")
+        for axis in (axes[0], *axes[2:]):
+            axis.set(xticks=[], yticks=[])
+    return finished(figure)
+
+
+def embedding_map(p: np.ndarray, fields: Fields, n: int = 150) -> Figure:
+    """The first two dimensions of an embedding p (N, D), the first n examples as thumbnails."""
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.5, 5), layout="constrained")
+        axis.scatter(p[:, 0], p[:, 1], s=1, color="#BBBBBB")
+        for k in range(min(n, len(fields))):
+            picture = as_picture(fields, "c", k)
+            box = AnnotationBbox(OffsetImage(picture, zoom=0.55), p[k, :2], frameon=False)
+            axis.add_artist(box)
+        axis.set(xlabel="first dimension of p", ylabel="second dimension of p")
+    return finished(figure)

@@ -1,0 +1,152 @@
+"""The pictures that the figures are made of: originals and samples of a task, post-processed.
+
+Photos are stretched to 512 × 512, scenes drawn at 224 × 224; fields are upsampled to that size
+(Sec. 4.2) and given their details back (Eq. 10). Motion is not post-processed (Sec. 6).
+"""
+
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cdvae.data.drawn.closeup import TIMES, closeups
+from cdvae.data.photos.layers import value_saturation
+from cdvae.data.photos.originals import frame, grey_of, photo, photo_path
+from cdvae.figures.shown import Shown
+from cdvae.postprocess.details import (
+    Upsample,
+    log_shading,
+    own_shading,
+    relit,
+    relit_as_printed,
+    resaturated,
+    to_linear,
+    to_srgb,
+    with_details,
+)
+from cdvae.postprocess.upsample import Upsampler
+from cdvae.runs.settings import load_profile
+from cdvae.tools.files import InputError
+
+DISPLAY = 168  # px, the width of a picture in a figure; larger ones are averaged down to it
+
+
+class Gallery:
+    """Pictures (h, w, 3) uint8 of one task's examples, by number.
+
+    data, root: where the examples are from; InputError without a root that they need.
+    scenes: of scenes, pictures (K, H, W, 3) in linear light (`data/closeup.py`).
+    """
+
+    def __init__(
+        self, shown: Shown, data: str, root: str | Path | None, scenes: np.ndarray | None = None
+    ):
+        if data != "scenes" and root is None:
+            raise InputError(f"pictures of {data} need --root, the folder that holds it")
+        self.shown, self.task, self.data, self.scenes = shown, shown.task, data, scenes
+        self.root = Path(root) if root else None
+        self.original, self._make = cache(self._original), cache(self._make)
+        self.prepared = lru_cache(1)(self._prepared)
+
+    def __len__(self) -> int:
+        return len(self.shown.ids)
+
+    def _original(self, k: int) -> np.ndarray:
+        """The photo, frame or scene of example k."""
+        if self.data == "scenes":
+            return for_display(to_srgb(self.scenes[k]))
+        if self.task == "motion":
+            return for_display(frame(self.root, self.shown.ids[k]) / np.float32(255))
+        return for_display(photo(photo_path(self.data, self.root, self.shown.ids[k])))
+
+    def made(
+        self, k: int, method: str, as_printed: bool = False
+    ) -> tuple[list[np.ndarray], list[float]]:
+        """Example k with each of a method's samples, and the share of pixels that clipped.
+
+        as_printed: relit by Eq. 10 as printed, with the share of pixels left without light.
+        """
+        return self._make(k, method, as_printed)
+
+    def _make(self, k: int, method: str, as_printed: bool) -> tuple[list, list[float]]:
+        fields = self.shown.samples[method][k][:, 0], self.shown.reproduced[method][k, 0]
+        colours, upsample = self.prepared(k)
+        if self.task == "resaturation":
+            found = resaturate(colours, *fields, upsample)
+        elif as_printed:
+            found = relight_as_printed(colours, self.shown.x_g[k], *fields, upsample)
+        else:
+            found = relight(colours, *fields, upsample)
+        screen = to_srgb if self.is_linear else np.asarray
+        return [for_display(screen(picture)) for picture, _ in found], [part for _, part in found]
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the task's layers are of linear light; photos are resaturated as they are."""
+        return self.data == "scenes" or self.task == "relighting"
+
+    def _prepared(self, k: int) -> tuple[np.ndarray, Upsampler]:
+        """The colours (H, W, 3) of example k that are changed, and its upsampler."""
+        if self.data == "scenes":
+            return self.scenes[k], Upsampler(grey_of(to_srgb(self.scenes[k])))
+        colours, upsample = prepared_photo(photo_path(self.data, self.root, self.shown.ids[k]))
+        return to_linear(colours) if self.is_linear else colours, upsample
+
+
+def scenes_of(profile: str, kept: dict[str, Shown]) -> np.ndarray:
+    """The scenes that all tasks show, on a finer grid; InputError if they are not the profile's."""
+    some = next(iter(kept.values()))
+    scenes = closeups(some.ids, load_profile(profile).n_test)
+    middle = scenes[:, TIMES // 2 :: TIMES, TIMES // 2 :: TIMES]
+    if np.abs(middle - some.image.transpose(0, 2, 3, 1)).max() > 0.01:
+        raise InputError(f"the samples kept of profile {profile} are old: run cdvae reproduce")
+    return scenes
+
+
+@lru_cache(2)  # of some 50 MB each
+def prepared_photo(path: Path) -> tuple[np.ndarray, Upsampler]:
+    """A photo (512, 512, 3) float32 sRGB, and its upsampler."""
+    colours = photo(path)
+    return colours, Upsampler(grey_of(colours))
+
+
+def relight(light, generated, reproduced, upsample: Upsample) -> list[tuple[np.ndarray, float]]:
+    """Linear light (H, W, 3) under each of the generated shadings (n, 32, 32).
+
+    Where Eq. 10 adds a detail map, one multiplies here (`postprocess.relit`).
+    """
+    change = upsample(log_shading(generated) - log_shading(reproduced))
+    return [relit(light, each) for each in change]
+
+
+def relight_as_printed(
+    light, x_g, generated, reproduced, upsample: Upsample
+) -> list[tuple[np.ndarray, float]]:
+    """The same with Eq. 10 as printed, to see what it does.
+
+    I_o is the model's own x_g (1, 32, 32), upsampled: decomposing the photo once more at its full
+    size would take seconds a photo. What detail it lacks stays in the albedo.
+    """
+    shading = own_shading(light, upsample(x_g)[0])
+    made = with_details(generated, reproduced, shading, upsample)
+    return [relit_as_printed(light, shading, new) for new in made]
+
+
+def resaturate(
+    colours, generated, reproduced, upsample: Upsample
+) -> list[tuple[np.ndarray, float]]:
+    """Colours (H, W, 3) with each of the generated saturations; I_o is their own saturation."""
+    own = value_saturation(torch.from_numpy(colours).permute(2, 0, 1)[None])[1][0, 0].numpy()
+    return [resaturated(colours, new) for new in with_details(generated, reproduced, own, upsample)]
+
+
+def for_display(picture: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) in [0, 1] as uint8, at most DISPLAY wide."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    if width > DISPLAY:
+        size = (DISPLAY, round(DISPLAY * height / width))
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return (picture * 255).round().clip(0, 255).astype(np.uint8)

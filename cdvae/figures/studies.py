@@ -1,0 +1,146 @@
+"""Pictures of notebook 10: verdicts, ablations, the search, what it costs to sample."""
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from cdvae.figures.scores import LOOKS, STYLE, finished, legend_below, panels, watermark
+from cdvae.report.beyond import COMPARED_WITH, VARIANT_NAMES, Chapter, oriented, over_variants
+from cdvae.report.results import NAMES, summary
+
+PAIRS = (  # what the forest plot compares
+    *((tie, other) for tie in ("gauss", "mdn4", "mdn12") for other in ("shallow", "cvae", "nn")),
+    ("mdn12", "jmvae"),
+    *(("cdvae-spatial", other) for other in ("nn", "cvae", "mdn12", "fm", "unet")),
+)
+COLUMNS = 7  # of the legends, whose entries are many
+COLOURS = {"better": "#0072B2", "worse": "#D55E00", "undecided": "#999999"}
+
+
+def accuracy_and_score(chapters: list[Chapter]) -> Figure:
+    """Best error of 100 against the energy score, a panel for each data set and task."""
+    places = [(chapter, task) for chapter in chapters for task in chapter.tasks]
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, len(places), 2.5, 3.2)
+        for axis, (chapter, task) in zip(axes[0], places, strict=True):
+            each = summary(chapter.scores[chapter.scores.task == task])
+            each = each[each.n_samples == 100].set_index(["metric", "method"])
+            for method in [name for name in NAMES if ("best_error", name) in each.index]:
+                x, y = each.loc[("energy_score", method)], each.loc[("best_error", method)]
+                colour, marker = LOOKS[method]
+                look = {"color": colour, "marker": marker, "ms": 6, "ls": "", "capsize": 2}
+                pair = x["mean"], 100 * y["mean"]
+                spread = {"xerr": x["std"], "yerr": 100 * y["std"]}
+                spread = {k: v for k, v in spread.items() if pd.notna(v)}
+                axis.errorbar(*pair, **spread, **look, label=NAMES[method])
+            unit = " px²" if task == "motion" else ""
+            axis.set(title=f"{chapter.data}: {task}", xlabel="energy score")
+            axis.set_ylabel(f"best error of 100 (× 10⁻²{unit})")
+            axis.margins(0.12)
+        legend_below(figure, *axes[0], columns=COLUMNS)
+        watermark(figure, chapters[0].scores.profile.iloc[0])
+    return finished(figure)
+
+
+def forest(chapters: list[Chapter], metric: str, head: str, scale: float) -> Figure:
+    """Paired differences with their 95 % intervals: left of zero the first method is better."""
+    places = {}
+    for chapter in chapters:
+        found = chapter.read("comparisons")
+        for task in chapter.tasks:
+            mine = found[(found.task == task) & (found.metric == metric)]
+            rows = {pair: oriented(mine, *pair) for pair in PAIRS}
+            places[f"{chapter.data}: {task}"] = {pair: r for pair, r in rows.items() if r}
+    shown = [pair for pair in PAIRS if any(pair in rows for rows in places.values())]
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, len(places), 2.4, 3.4)
+        for axis, (title, rows) in zip(axes[0], places.items(), strict=True):
+            for pair, (mean, low, high, verdict) in rows.items():
+                y, colour = shown.index(pair), COLOURS[verdict]
+                axis.plot([scale * low, scale * high], [y, y], color=colour, lw=1.4)
+                axis.plot(scale * mean, y, "o", color=colour, ms=4)
+            axis.axvline(0, color="black", lw=0.6)
+            names = [f"{NAMES[one]} − {NAMES[other]}" for one, other in shown]
+            axis.set_yticks(range(len(shown)), names if axis is axes[0, 0] else [""] * len(names))
+            axis.set_ylim(len(shown) - 0.5, -0.5)
+            axis.set_title(title)
+        figure.supxlabel(head, fontsize=8)
+    return finished(figure)
+
+
+def ablations(table: pd.DataFrame, title: str) -> Figure:
+    """What each change does to best error and energy score, relative to the unchanged method.
+
+    Bars are means over seeds, dots the seeds themselves if there are several.
+    """
+    wide = over_variants(table)
+    each = over_variants(table, "seed").droplevel("seed")
+    base = wide.loc["base"].droplevel("setting")
+    rows = [row for row in wide.iterrows() if row[0][0] not in ("base", "examples")]
+    several = table.seed.nunique() > 1
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, 2, 3.4, 1.2 + 0.19 * len(rows))
+        for axis, metric in zip(axes[0], ("best_error", "energy_score"), strict=True):
+            for y, (place, found) in enumerate(rows):
+                method = place[-1]
+                plain = base.loc[COMPARED_WITH.get(method, method), metric]
+                change = 100 * (found[metric] / plain - 1)
+                axis.barh(y, change, color=LOOKS[COMPARED_WITH.get(method, method)][0], height=0.7)
+                if several:
+                    dots = 100 * (each.loc[place, metric] / plain - 1)
+                    axis.plot(dots, [y] * len(dots), "k.", ms=2.5)
+            axis.axvline(0, color="black", lw=0.6)
+            axis.invert_yaxis()
+            axis.set(title=metric.replace("_", " "), xlabel="change (%): right is worse")
+        names = [
+            f"{VARIANT_NAMES.get(m) or NAMES[m]}: {group}, {setting}"
+            for (group, setting, m), _ in rows
+        ]
+        axes[0, 0].set_yticks(range(len(rows)), names)
+        axes[0, 1].set_yticks([])
+        figure.suptitle(title, fontsize=9)
+    return finished(figure)
+
+
+def scattered(table: pd.DataFrame) -> Figure:
+    """The "scattered data" curve: scores by the number of training examples."""
+    some = table[table.group.isin(["examples", "base"]) & (table.n_samples == 100)]
+    methods = [m for m in NAMES if m in set(some[some.group == "examples"].method)]
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, 2, 2.8, 2.5)
+        unit = " px²" if some.task.iloc[0] == "motion" else ""
+        shown = (
+            ("best_error", f"best error of 100 (× 10⁻²{unit})", 100),
+            ("energy_score", "energy score", 1),
+        )
+        for axis, (metric, head, scale) in zip(axes[0], shown, strict=True):
+            for method in methods:
+                mine = some[(some.method == method) & (some.metric == metric)]
+                mine = mine.groupby("n_train").value.mean()
+                colour, marker = LOOKS[method]
+                look = {"color": colour, "marker": marker, "ms": 4, "label": NAMES[method]}
+                axis.plot(mine.index, scale * mine, **look)
+            axis.set(xlabel="training examples", ylabel=head, xscale="log")
+            ticks = sorted(set(some.n_train))
+            axis.set_xticks(ticks, ticks)
+            axis.minorticks_off()
+        legend_below(figure, axes[0, 0])
+    return finished(figure)
+
+
+def trials(tables: dict[str, pd.DataFrame]) -> Figure:
+    """Every trial of the search on validation examples: {task: trials}."""
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, len(tables), 2.8, 3.0)
+        for axis, (task, table) in zip(axes[0], tables.items(), strict=True):
+            for method in [name for name in NAMES if name in set(table.method)]:
+                mine = table[table.method == method]
+                colour, marker = LOOKS[method]
+                look = {"color": colour, "marker": marker, "ms": 5, "ls": "", "alpha": 0.8}
+                pair = mine.energy_score, 100 * mine.best_error_100
+                axis.plot(*pair, **look, label=NAMES[method])
+            unit = " px²" if task == "motion" else ""
+            axis.set(title=task, xlabel="energy score")
+            axis.set_ylabel(f"best error of 100 (× 10⁻²{unit})")
+        legend_below(figure, *axes[0], columns=COLUMNS)
+    return finished(figure)

@@ -1,0 +1,90 @@
+"""From generated layers to photos: detail maps (Eq. 10), relighting, resaturation (Sec. 4.2, 5)."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from cdvae.data.photos.intrinsic import DARKEST, linear_to_srgb, srgb_to_linear
+
+HUELESS = 8 / 255  # of the largest minus the smallest channel
+DIMMEST = 0.05  # the least shading that is put in proportion; darker ones count as this
+Upsample = Callable[[np.ndarray], np.ndarray]  # (n, 32, 32) -> (n, H, W), linear
+
+
+def with_details(
+    generated: np.ndarray, reproduced: np.ndarray, original: np.ndarray, upsample: Upsample
+) -> np.ndarray:
+    """Î_g = CDVAE(z_g) + (I_o − CDVAE(z_o)), Eq. 10, at the photo's size: (n, H, W).
+
+    generated (n, 32, 32) are the samples CDVAE(z_g); reproduced (32, 32) is CDVAE(z_o), the
+    original layer as the model gives it back; original (H, W) is I_o. As upsampling is linear,
+    only the difference of the two fields is upsampled; where there is none, I_o comes out.
+    """
+    return original + upsample(generated - reproduced)
+
+
+def relit(light: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, float]:
+    """A photo in linear light (H, W, 3) under new light, and the share of pixels beyond white.
+
+    change (H, W) is log CDVAE(z_g) − log CDVAE(z_o), upsampled. That is Eq. 10 in log shading,
+    where adding a detail map multiplies by it,
+
+        Ŝ = CDVAE(z_g) · S_o / CDVAE(z_o),    photo = albedo · Ŝ = light · CDVAE(z_g) / CDVAE(z_o),
+
+    and the photo's own shading S_o cancels. Returns linear light in [0, 1].
+    """
+    made = light * np.exp(change)[..., None]
+    return made.clip(0, 1), float((made > 1).any(2).mean())
+
+
+def log_shading(shading: np.ndarray) -> np.ndarray:
+    """Logarithm of a shading in linear light, which counts as at least DIMMEST."""
+    return np.log(np.maximum(shading, DIMMEST))
+
+
+def relit_as_printed(
+    light: np.ndarray, shading: np.ndarray, new: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """A photo under a shading of Eq. 10 as printed, and the share of pixels without light.
+
+    light (H, W, 3) is the photo in linear light, shading and new (H, W) in linear light as well;
+    the albedo is light / shading. A shading is at least 10⁻⁴ (`intrinsic.decompose`); where the
+    sum of Eq. 10 is less, a pixel is black. Returns linear light in [0, 1].
+    """
+    made = light / shading[..., None] * np.maximum(new, DARKEST)[..., None]
+    return made.clip(0, 1), float((new < DARKEST).mean())
+
+
+def own_shading(light: np.ndarray, shading: np.ndarray) -> np.ndarray:
+    """An upsampled shading (H, W) in its range: from the pixel's brightest channel to 1.
+
+    So that the albedo, light / shading, is in [0, 1] (`intrinsic.decompose`).
+    """
+    return np.maximum(shading.clip(DARKEST, 1), light.max(2))
+
+
+def resaturated(colours: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, float]:
+    """Colours (H, W, 3) in [0, 1] with HSV saturation `new` (H, W), hue and value kept.
+
+    Saturation beyond [0, 1] is clipped; returns the share of pixels where it was. A grey pixel has
+    no hue and stays grey, and below HUELESS a hue is mostly the JPEG's noise: there the change of
+    saturation fades to none in proportion.
+    """
+    value, least = colours.max(2), colours.min(2)
+    own = (value - least) / np.where(value > 0, value, 1)
+    known = np.minimum(1, (value - least) / HUELESS)
+    wanted = own + known * (new - own)
+    ratio = wanted.clip(0, 1) / np.where(own > 0, own, 1)
+    made = value[..., None] - (value[..., None] - colours) * ratio[..., None]
+    return made.clip(0, 1), float(((wanted < 0) | (wanted > 1)).mean())
+
+
+def to_linear(photo: np.ndarray) -> np.ndarray:
+    """sRGB in [0, 1] to linear light."""
+    return srgb_to_linear(torch.from_numpy(photo)).numpy()
+
+
+def to_srgb(light: np.ndarray) -> np.ndarray:
+    """Linear light in [0, 1] to sRGB."""
+    return linear_to_srgb(torch.from_numpy(light)).numpy()

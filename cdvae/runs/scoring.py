@@ -1,0 +1,65 @@
+"""The rows that a run adds to scores.csv: (metric, n_samples, value, unit)."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from cdvae.data.drawn.modes import Modes
+from cdvae.data.fields import Fields, Task
+from cdvae.likelihood import bits_per_dimension, effective, log_mean, log_weights
+from cdvae.metrics import COUNTS, rank_deviation
+from cdvae.runs.settings import Likelihood
+
+Row = tuple[str, int, float, str]
+MODE_SCENES, MODE_BATCH = 200, 10  # scenes whose modes are looked for
+
+
+def sample_rows(each: dict[str, Tensor], task: Task) -> list[Row]:
+    """Means over test examples of the scores of `metrics.score_samples`."""
+    most, unit = max(COUNTS), task.unit
+    rows = [
+        (name, n, float(each[name][:, k].mean()), unit_of)
+        for name, unit_of in (("best_error", f"{unit}²"), ("best_error_l1", unit))
+        for k, n in enumerate(COUNTS)
+    ]
+    units = {"variance": f"{unit}²", "energy_score": unit, "crps": unit, "variogram_score": unit}
+    rows += [(name, most, float(each[name].mean()), unit_of) for name, unit_of in units.items()]
+    return [*rows, ("rank_deviation", most, rank_deviation(each["ranks"], most), "1")]
+
+
+@torch.no_grad()
+def mode_rows(draw, test: Fields, seed: int) -> list[Row]:
+    """Coverage and frequencies of the true modes, where the truth is known (`modes.Modes`)."""
+    truth, found = test.truth, {}
+    generator = torch.Generator(test.x_g.device).manual_seed(seed)
+    for rows in torch.arange(min(MODE_SCENES, len(test))).split(MODE_BATCH):
+        modes = Modes(truth, rows.to(test.x_g.device), generator)
+        samples = draw(slice(int(rows[0]), int(rows[-1]) + 1), max(COUNTS))
+        for name, values in modes.score(samples).items():
+            found.setdefault(name, []).append(values)
+    return [
+        (name, max(COUNTS), float(torch.cat(values).nanmean()), "1")
+        for name, values in found.items()
+    ]
+
+
+def likelihood_rows(model, x_c: Tensor, x_g: Tensor, settings: Likelihood, seed: int) -> list[Row]:
+    """Negative log-likelihoods of the first test examples: the bound (1 draw) and the estimate.
+
+    For P(x_c, x_g) and P(x_g | x_c), where the model has them: nats per example with the standard
+    error of the mean over examples, bits for each value, and the mean effective number of draws.
+    """
+    x_c, x_g, k = x_c[: settings.n_test], x_g[: settings.n_test], settings.n_samples
+    generator = torch.Generator(x_g.device).manual_seed(seed)
+    values = {"joint": x_c[0].numel() + x_g[0].numel(), "conditional": x_g[0].numel()}
+    rows: list[Row] = []
+    for name, log_w in log_weights(model, x_c, x_g, k, generator).items():
+        metric = "nll_conditional" if name == "conditional" else "nll_joint_normalised"
+        for n, nats in ((1, -log_w.mean(1)), (k, -log_mean(log_w))):
+            mean = float(nats.mean())
+            rows.append((metric, n, mean, "nats"))
+            rows.append((f"{metric}_se", n, float(nats.std()) / math.sqrt(len(nats)), "nats"))
+            rows.append((f"{metric}_bits", n, bits_per_dimension(mean, values[name]), "bits/value"))
+        rows.append((f"{metric}_ess", k, float(effective(log_w).mean()), "draws"))
+    return rows

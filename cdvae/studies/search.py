@@ -1,0 +1,124 @@
+"""The search for the recipe, on validation examples alone: each trial, its budget and its scores.
+
+    python -m cdvae.search --data coco --root DIR
+
+trains what is missing and writes `results/tuned/<data>/trials.csv`. Trials are changes to the quick
+profile with all training examples and their mirror images; what the best of them say stands in the
+tuned profile. A trial is better if best error of 100 over nearest neighbour's, plus energy score
+over that of the sampler that ignores the input, is smaller: one number for accuracy and spread.
+"""
+
+import argparse
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+
+from cdvae.methods.registry import LEARNED
+from cdvae.metrics import COUNTS, score_samples
+from cdvae.report.results import results_folder, write_csv
+from cdvae.runs.experiment import Experiment, Run, best_row, one_thread
+from cdvae.runs.settings import load_profile
+from cdvae.tools.files import InputError, cache_root, write_json
+from cdvae.tools.progress import Progress
+
+EXAMPLES = {"n_train": 4500, "flips": True}  # all that the photos at hand give; clips have fewer
+SCORED_ON = {"fm": 30}  # validation examples, the first; of the others VALID
+VALID = 250
+PROFILE = "tuned"
+BARE = ("nn", "marginal")  # what the others are measured by
+
+
+def trials(task: str) -> list[dict]:
+    """The trials of a task from trials.toml, those that all are measured by first."""
+    text = (Path(__file__).parent / "trials.toml").read_text(encoding="utf-8")
+    listed = [trial for trial in tomllib.loads(text)["trial"] if task in trial["tasks"]]
+    return [{"method": method, "changes": {}} for method in BARE] + listed
+
+
+def scores_of(data: str, root: str | None, task: str, method: str, changes: dict) -> dict:
+    """Validation scores of one trial, seed 0, loaded or made."""
+    experiment = Experiment(load_profile("quick", **(EXAMPLES | changes)), data, root)
+    run, n = Run(task, method, 0), SCORED_ON.get(method, VALID)
+    path = cache_root() / "trials" / f"{experiment.model_key(run)}.json"
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    with one_thread():
+        draw, about = experiment.sampler(run, "valid")
+        each = score_samples(draw, experiment.fields(task)["valid"].x_g[:n])
+    found = {
+        f"best_error_{k}": float(each["best_error"][:, COUNTS.index(k)].mean()) for k in (3, 100)
+    }
+    found |= {name: float(each[name].mean()) for name in ("variance", "energy_score")}
+    found |= {"n_valid": len(each["variance"])}
+    if method in LEARNED:
+        found |= {"steps": experiment.training(run).steps, "seconds": round(about["seconds"], 1)}
+        best = best_row(experiment.history(run))
+        found |= {name: value for name, value in best.items() if name.startswith("valid_kl_")}
+        found |= {"parameters": sum(p.numel() for p in experiment.model(run).parameters())}
+    write_json(path, found)
+    return found
+
+
+def table(data: str, root: str | None, method: str | None, earlier: Path) -> pd.DataFrame:
+    """Every trial of a data set's tasks, a row each, the best of each method first.
+
+    With a method only its trials are run, and those of others are read from the file `earlier`.
+    """
+    rows = []
+    for task in Experiment(load_profile("quick"), data, root).source.tasks():
+        listed = [t for t in trials(task) if method in (None, t["method"]) or t["method"] in BARE]
+        progress, found = Progress(len(listed)), []
+        for trial in listed:
+            row = scores_of(data, root, task, trial["method"], trial["changes"])
+            changes = json.dumps(trial["changes"], sort_keys=True)
+            found.append({"task": task, "method": trial["method"], "changes": changes} | row)
+            progress.step(f"{task}/{trial['method']} {changes}")
+        progress.close()
+        if method:
+            found += other_rows(earlier, task, {row["method"] for row in found})
+        rows += judged(found)
+    return pd.DataFrame(rows)
+
+
+def other_rows(path: Path, task: str, methods: set[str]) -> list[dict]:
+    """The rows of a task in a file of trials that are of none of these methods."""
+    found = pd.read_csv(path)
+    found = found[(found.task == task) & ~found.method.isin(methods)]
+    return [row.dropna().to_dict() for _, row in found.iterrows()]
+
+
+def judged(rows: list[dict]) -> list[dict]:
+    """The rows of one task with what they are chosen by, ordered by method and by that."""
+    nn, marginal = rows[0], rows[1]
+    for row in rows:
+        row["criterion"] = (
+            row["best_error_100"] / nn["best_error_100"]
+            + row["energy_score"] / marginal["energy_score"]
+        )
+    order = list(dict.fromkeys(row["method"] for row in rows))
+    return sorted(rows, key=lambda row: (order.index(row["method"]), row["criterion"]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m cdvae.search", description=__doc__)
+    parser.add_argument("--data", default="coco", help="coco or ucf101")
+    parser.add_argument("--root", help="the folder that holds the photos or clips")
+    parser.add_argument(
+        "--method", choices=LEARNED, help="run this method's trials, keep the others' rows"
+    )
+    options = parser.parse_args()
+    path = results_folder(PROFILE, options.data) / "trials.csv"
+    try:
+        if options.method and not path.exists():
+            raise InputError(f"no {path} to add to: leave out --method")
+        found = table(options.data, options.root, options.method, path)
+    except InputError as error:
+        sys.exit(f"cdvae: {error}")
+    write_csv(found, path)
+
+
+if __name__ == "__main__":
+    main()
