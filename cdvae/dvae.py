@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from cdvae import gaussian
-from cdvae.networks import Decoder, Encoder, GaussianHead, two_layers
-
-Gaussian = tuple[Tensor, Tensor]  # mean and log-variance, (batch, n) each
+from cdvae.gaussian import Gaussian
+from cdvae.networks import Decoder, Encoder, GaussianHead, Standard, two_layers, with_floor
 
 
 class Ladder(NamedTuple):
@@ -25,30 +24,6 @@ class Ladder(NamedTuple):
         """KL(q ‖ p) of each layer in nats per example: (layers, batch)."""
         pairs = zip(self.q, self.p, strict=True)
         return torch.stack([gaussian.kl(*q, *p).sum(1) for q, p in pairs])
-
-
-class Standard(nn.Module):
-    """Shift and scale of each channel that bring a layer to zero mean and unit variance."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(channels, 1, 1))
-        self.register_buffer("std", torch.ones(channels, 1, 1))
-
-    def fit(self, x: Tensor) -> None:
-        """Take mean and deviation from examples x (N, C, H, W), without a copy of them."""
-        self.mean.copy_(x.mean((0, 2, 3))[:, None, None])
-        self.std.copy_(x.std((0, 2, 3)).clamp_min(1e-6)[:, None, None])
-
-    def apply_to(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.std
-
-    def undo(self, x: Tensor) -> Tensor:
-        return x * self.std + self.mean
-
-    def log_det(self, size: int) -> Tensor:
-        """log |d apply_to / d x| of a field with `size` pixels a channel, in nats."""
-        return -self.std.log().sum() * size
 
 
 class DVAE(nn.Module):
@@ -114,9 +89,7 @@ class DVAE(nn.Module):
 
     def p_x_given_z(self, z_1: Tensor) -> Gaussian:
         """Mean and log-variance of the standardised field given the bottom code (Eq. 20)."""
-        mu, raw = self.decoder(z_1).chunk(2, dim=1)
-        variance = self.noise_floor**2 + nn.functional.softplus(raw)
-        return mu, variance.log()
+        return with_floor(self.decoder(z_1), self.noise_floor)
 
     def log_p_x_given_z(self, x: Tensor, z_1: Tensor) -> Tensor:
         """log P(x | z_1) in nats per example, as a density of x in its own unit: (batch,)."""
@@ -134,3 +107,16 @@ class DVAE(nn.Module):
     def mean_x(self, z_1: Tensor) -> Tensor:
         """E[x | z_1] in the field's own unit: (batch, channels, 32, 32)."""
         return self.standard.undo(self.p_x_given_z(z_1)[0])
+
+    def log_weight(
+        self, x: Tensor, k: int, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """k draws of the codes for each x, in (batch · k) rows: the top code, and
+        log P(x, lower codes | top) − log q(codes | x), in nats."""
+        ladder = self.q_z_given_x(x, generator, k)
+        log_w = self.log_p_x_given_z(x.repeat_interleave(k, 0), ladder.z[0])
+        for layer, (z, q, p) in enumerate(zip(ladder.z, ladder.q, ladder.p, strict=True), start=1):
+            log_w = log_w - gaussian.log_density(z, *q).sum(1)
+            if layer < len(ladder.z):
+                log_w = log_w + gaussian.log_density(z, *p).sum(1)
+        return ladder.z[-1], log_w

@@ -10,6 +10,8 @@ from torch import Tensor
 
 LOG_2PI = math.log(2 * math.pi)
 
+Gaussian = tuple[Tensor, Tensor]  # mean and log-variance, of the same shape
+
 
 def log_density(x: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
     """log N(x | mu, exp(log_var)) in nats, element by element; shapes broadcast."""

@@ -1,22 +1,31 @@
 """Embedding guidance (Sec. 4.1, Eq. 8–9): features, LPP, and the targets p of the codes."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import linalg, sparse
+from torch import Tensor
 
-from cdvae.data.fields import Fields
+
+@dataclass(frozen=True)
+class Guidance:
+    """Settings."""
+
+    semantic_weight: float = 2.0  # of labels and of layout, in deviations of the pixels
 
 
-def features(fields: Fields, layer: str, semantic_weight: float) -> np.ndarray:
-    """Feature vectors of Figure 3, (N, D) float32.
+def features(x: Tensor, semantics: Tensor, n_labels: int, semantic_weight: float) -> np.ndarray:
+    """Feature vectors of Figure 3, [f_label, f_bbox, f_img], (N, D) float32.
 
-    layer "c": [f_label, f_bbox, f_img] of x_c, where the first two are brought to
-    `semantic_weight` times the total deviation of the pixels (the paper reweights them higher
-    and does not say how much); layer "g": [f_img] of x_g alone.
+    x (N, C, 32, 32) are the pixels; semantics (N, D) has n_labels columns of the label
+    distribution, then the layout, or no column. The first two parts are brought to
+    `semantic_weight` times the total deviation of the pixels (the paper reweights them higher and
+    does not say how much).
     """
-    pixels = (fields.x_c if layer == "c" else fields.x_g).flatten(1).cpu().numpy()
-    if layer == "g" or fields.semantics.shape[1] == 0:
+    pixels = x.flatten(1).cpu().numpy()
+    if semantics.shape[1] == 0:
         return pixels
-    parts = np.split(fields.semantics.cpu().numpy(), [fields.n_labels], axis=1)
+    parts = np.split(semantics.cpu().numpy(), [n_labels], axis=1)
     scale = semantic_weight * spread(pixels)
     return np.concatenate(
         [part * (scale / spread(part)) for part in parts if part.size] + [pixels], 1
@@ -91,13 +100,17 @@ def rotation_onto(p: np.ndarray, target: np.ndarray) -> np.ndarray:
     return linalg.orthogonal_procrustes(p, target)[0]
 
 
-def targets(fields: Fields, n_code: int, semantic_weight: float) -> tuple[np.ndarray, np.ndarray]:
+def targets(
+    x_c: Tensor, x_g: Tensor, semantics: Tensor, n_labels: int, n_code: int, semantic_weight: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Where the embedding would have the codes: p_c and p_g, (N, n_code) float32 each.
 
-    The two layers are embedded apart. A whitened embedding is as good after any rotation, and a
-    tie wants the two codes alike, so p_g is rotated onto p_c.
+    The two layers are embedded apart, x_c with its semantics (`features`) and x_g by its pixels
+    alone. A whitened embedding is as good after any rotation, and a tie wants the two codes alike,
+    so p_g is rotated onto p_c.
     """
-    f_c, f_g = (features(fields, layer, semantic_weight) for layer in "cg")
+    f_c = features(x_c, semantics, n_labels, semantic_weight)
+    f_g = features(x_g, semantics[:, :0], 0, semantic_weight)
     p_c = LPP(n_code).fit(f_c).transform(f_c)
     p_g = LPP(n_code).fit(f_g).transform(f_g)
     return p_c, p_g @ rotation_onto(p_g, p_c)

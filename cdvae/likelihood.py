@@ -7,76 +7,34 @@ as continuous values: nothing is discretised.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from cdvae import gaussian
-from cdvae.dvae import DVAE
-from cdvae.methods.baselines import CVAE
-from cdvae.model import CDVAE
+from cdvae.model import Model
 
 DRAWS_AT_ONCE = 1000
-Weights = dict[str, Tensor]  # log w, a column for each draw
 
 
-def below_the_top(
-    dvae: DVAE, x: Tensor, k: int, generator: torch.Generator | None
-) -> tuple[Tensor, Tensor]:
-    """k draws of the ladder's codes for each example, in (batch · k) rows: the top code, and
-    log p(x, lower codes | top) − log q(codes | x)."""
-    ladder = dvae.q_z_given_x(x, generator, k)
-    log_w = dvae.log_p_x_given_z(x.repeat_interleave(k, 0), ladder.z[0])
-    for layer, (z, q, p) in enumerate(zip(ladder.z, ladder.q, ladder.p, strict=True), start=1):
-        log_w = log_w - gaussian.log_density(z, *q).sum(1)
-        if layer < len(ladder.z):
-            log_w = log_w + gaussian.log_density(z, *p).sum(1)
-    return ladder.z[-1], log_w
+@dataclass(frozen=True)
+class Likelihood:
+    """Settings."""
 
-
-def cdvae_weights(
-    model: CDVAE, x_c: Tensor, x_g: Tensor, k: int, generator: torch.Generator | None = None
-) -> Weights:
-    """log w of k draws for each example, (batch, k) each.
-
-    joint: of P(x_c, x_g) with the tie's normalised joint. conditional: of the density that
-    `CDVAE.sample` draws from, ∫∫ q(z_c | x_c) P(z_g | z_c) P(x_g | z_g), noise of P(x_g | z_1)
-    included.
-    """
-    z_c, log_w_c = below_the_top(model.dvae_c, x_c, k, generator)
-    z_g, log_w_g = below_the_top(model.dvae_g, x_g, k, generator)
-    log_w = {
-        "joint": log_w_c + log_w_g + model.tie.log_joint(z_c, z_g),
-        "conditional": log_w_g + model.tie.log_conditional(z_c, z_g),
-    }
-    return {name: values.unflatten(0, (len(x_c), k)) for name, values in log_w.items()}
-
-
-def cvae_weights(
-    model: CVAE, x_c: Tensor, x_g: Tensor, k: int, generator: torch.Generator | None = None
-) -> Weights:
-    """log w of k draws for each example (batch, k): P(x_g | x_c), its L2 read as a Gaussian."""
-    s_c, s_g = model.standard_c.apply_to(x_c), model.standard_g.apply_to(x_g)
-    q = [each.repeat_interleave(k, 0) for each in model.q_z_given_x(s_c, s_g)]
-    z = gaussian.sample(*q, generator)
-    x_hat = model.decode(model.image_tower(s_c).repeat_interleave(k, 0), z)
-    log_var = torch.full_like(x_hat, 2 * math.log(model.sigma))
-    log_p = gaussian.log_density(s_g.repeat_interleave(k, 0), x_hat, log_var).flatten(1).sum(1)
-    log_p = log_p + model.standard_g.log_det(x_g[0, 0].numel())
-    log_w = log_p + gaussian.log_standard(z) - gaussian.log_density(z, *q).sum(1)
-    return {"conditional": log_w.unflatten(0, (len(x_c), k))}
+    n_test: int = 100  # the first test examples …
+    n_samples: int = 200  # … with so many draws each (K)
 
 
 @torch.no_grad()
 def log_weights(
-    model: CDVAE | CVAE, x_c: Tensor, x_g: Tensor, k: int, generator: torch.Generator | None = None
-) -> Weights:
-    """log w of k draws for each example, (N, k) each; a block at a time, whatever N and k."""
-    weights = cvae_weights if isinstance(model, CVAE) else cdvae_weights
+    model: Model, x_c: Tensor, x_g: Tensor, k: int, generator: torch.Generator | None = None
+) -> dict[str, Tensor]:
+    """log w of k draws for each example (`Model.log_weights`), (N, k) each by name; a block at a
+    time, whatever N and k."""
     parts: dict[str, list[Tensor]] = {}
     rows = max(1, DRAWS_AT_ONCE // k)
     for c, g in zip(x_c.split(rows), x_g.split(rows), strict=True):
-        for name, log_w in weights(model, c, g, k, generator).items():
+        for name, log_w in model.log_weights(c, g, k, generator).items():
             parts.setdefault(name, []).append(log_w)
     return {name: torch.cat(values) for name, values in parts.items()}
 

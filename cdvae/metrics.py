@@ -53,6 +53,19 @@ def energy_score(samples: Tensor, x_g: Tensor) -> Tensor:
     return to_truth - 0.5 * apart
 
 
+def energy_loss(samples: Tensor, truth: Tensor) -> Tensor:
+    """The energy score of samples (batch, m, …) of a truth (batch, …), differentiable: (batch,).
+
+    E‖X − y‖ − ½ E‖X − X'‖, unbiased, as `energy_score` has it; distances are rooted with a little
+    added, whose gradient is finite where two samples meet.
+    """
+    x, y = samples.flatten(2), truth.flatten(1)[:, None]
+    first, second = torch.triu_indices(x.shape[1], x.shape[1], 1)
+    to_truth = ((x - y).square().sum(2) + 1e-6).sqrt().mean(1)
+    apart = ((x[:, first] - x[:, second]).square().sum(2) + 1e-6).sqrt().mean(1)
+    return to_truth - 0.5 * apart
+
+
 def grid_scores(samples: Tensor, x_g: Tensor) -> dict[str, Tensor]:
     """Proper scores of what happens at the grid points, by `scoringrules`: (batch,) each.
 

@@ -1,12 +1,48 @@
-"""Building blocks: image stems, Gaussian heads, the two fully connected layers between codes."""
+"""Building blocks: image stems, Gaussian heads, the two fully connected layers between codes, and
+the contracting and expanding paths of the models whose codes or features are maps.
 
+Scales are numbered from the finest: maps[0] has the largest side, maps[-1] the smallest; above
+the maps stands a vector that sees the whole field.
+"""
+
+from collections.abc import Callable
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import leaky_relu, softplus
+
+from cdvae.gaussian import Gaussian
 
 SIZE = 32  # fields are SIZE × SIZE
 PATCH = 4  # side of the patches that the image stems begin with
 SLOPE = 0.1  # of the leaky rectifiers
+
+Scale = Callable[[int, Tensor], Tensor]  # (number of the scale, its maps) -> maps
+
+
+class Standard(nn.Module):
+    """Shift and scale of each channel that bring a layer to zero mean and unit variance."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels, 1, 1))
+        self.register_buffer("std", torch.ones(channels, 1, 1))
+
+    def fit(self, x: Tensor) -> None:
+        """Take mean and deviation from examples x (N, C, H, W), without a copy of them."""
+        self.mean.copy_(x.mean((0, 2, 3))[:, None, None])
+        self.std.copy_(x.std((0, 2, 3)).clamp_min(1e-6)[:, None, None])
+
+    def apply_to(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+    def undo(self, x: Tensor) -> Tensor:
+        return x * self.std + self.mean
+
+    def log_det(self, size: int) -> Tensor:
+        """log |d apply_to / d x| of a field with `size` pixels a channel, in nats."""
+        return -self.std.log().sum() * size
 
 
 def contracting(channels_in: int, channels: tuple[int, ...]) -> nn.Sequential:
@@ -101,3 +137,117 @@ class GaussianHead(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         mu, log_var = self.linear(features).chunk(2, dim=1)
         return mu, log_var.clamp(self.LOG_VAR_MIN, self.LOG_VAR_MAX)
+
+
+def with_floor(raw: Tensor, noise_floor: float) -> Gaussian:
+    """Mean and log-variance (batch, C, …) of P(x | z) from a head's 2 C channels (Eq. 20).
+
+    The standard deviation is at least `noise_floor`, in units of the field's own deviation.
+    """
+    mu, variance = raw.chunk(2, dim=1)
+    return mu, (noise_floor**2 + softplus(variance)).log()
+
+
+def same(scale: int, maps: Tensor) -> Tensor:
+    """Leaves the maps of every scale as they are."""
+    return maps
+
+
+class Residual(nn.Module):
+    """x + convolutions of x; the identity when training starts: (batch, n, side, side)."""
+
+    def __init__(self, n: int, dropout: float = 0.0):
+        super().__init__()
+        self.drop = nn.Dropout2d(dropout)
+        self.first, self.second = (nn.Conv2d(n, n, 3, padding=1) for _ in range(2))
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(self.drop(leaky_relu(self.first(leaky_relu(x, SLOPE)), SLOPE)))
+
+
+class Contraction(nn.Module):
+    """A field (batch, channels, 32, 32) -> maps of each scale, finest first, and a vector.
+
+    widths: channels of the maps of each scale; vector: size of what stands above them.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, ...], vector: int, dropout: float = 0.0):
+        super().__init__()
+        self.start = nn.Sequential(
+            nn.PixelUnshuffle(PATCH), nn.Conv2d(PATCH**2 * channels, widths[0], 3, padding=1)
+        )
+        self.blocks = nn.ModuleList(Residual(n, dropout) for n in widths)
+        self.coarser = nn.ModuleList(
+            nn.Conv2d(*n, 4, stride=2, padding=1) for n in pairwise(widths)
+        )
+        self.top = nn.Linear(widths[-1] * side_after(widths) ** 2, vector)
+
+    def forward(self, x: Tensor, at_scale: Scale = same) -> list[Tensor]:
+        maps, h = [], self.start(x)
+        for scale, block in enumerate(self.blocks):
+            if scale:
+                h = self.coarser[scale - 1](leaky_relu(h, SLOPE))
+            h = block(at_scale(scale, h))
+            maps.append(h)
+        top = self.top(leaky_relu(h, SLOPE).flatten(1))
+        return [*maps, leaky_relu(top, SLOPE)]
+
+
+class Expansion(nn.Module):
+    """A vector and maps that guide it -> a field (batch, channels, 32, 32).
+
+    vector: size of the vector; guides: channels of the guiding maps of each scale, finest first.
+    `at_scale` may change the maps of a scale before the next finer one is made of them.
+    """
+
+    def __init__(
+        self,
+        vector: int,
+        guides: tuple[int, ...],
+        widths: tuple[int, ...],
+        channels: int,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        side = side_after(widths)
+        self.start = nn.Sequential(
+            nn.Linear(vector, widths[-1] * side**2), nn.Unflatten(1, (widths[-1], side, side))
+        )
+        self.guide = nn.ModuleList(nn.Conv2d(*n, 1) for n in zip(guides, widths, strict=True))
+        self.blocks = nn.ModuleList(Residual(n, dropout) for n in widths)
+        self.finer = nn.ModuleList(
+            nn.ConvTranspose2d(coarse, fine, 4, stride=2, padding=1)
+            for fine, coarse in pairwise(widths)
+        )
+        self.end = nn.Sequential(
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(widths[0], PATCH**2 * channels, 3, padding=1),
+            nn.PixelShuffle(PATCH),
+        )
+
+    def forward(
+        self, vector: Tensor, guides: list[Tensor], at_scale: Scale = same, n: int = 1
+    ) -> Tensor:
+        """n: vectors for each example of the guides, one after the other in (batch · n) rows."""
+        h = self.start(vector)
+        for scale in reversed(range(len(self.blocks))):
+            h = h + self.guide[scale](guides[scale]).repeat_interleave(n, 0)
+            h = at_scale(scale, self.blocks[scale](h))
+            if scale:
+                h = self.finer[scale - 1](leaky_relu(h, SLOPE))
+        return self.end(h)
+
+
+class MapHead(nn.Module):
+    """Maps (batch, n_in, side, side) -> mean and log-variance of a code of n_out maps each."""
+
+    def __init__(self, n_in: int, n_out: int):
+        super().__init__()
+        self.layer = nn.Conv2d(n_in, 2 * n_out, 1)
+        nn.init.constant_(self.layer.bias[n_out:], GaussianHead.LOG_VAR_START)
+
+    def forward(self, maps: Tensor) -> Gaussian:
+        mu, log_var = self.layer(leaky_relu(maps, SLOPE)).chunk(2, dim=1)
+        return mu, log_var.clamp(GaussianHead.LOG_VAR_MIN, GaussianHead.LOG_VAR_MAX)

@@ -1,22 +1,68 @@
-"""Ties between the codes of the two layers (Sec. 3.1): a cost in training, a sampler at test time.
-
-A tie offers, for codes z_c and z_g of shape (batch, n_code),
-- `cost`: F_tie of log P(z_c, z_g) = −|z_c|²/2 − |z_g|²/2 − F_tie + const, nats per example;
-- `sample`: a draw from P(z_g | z_c);
-- `log_conditional`: the density that `sample` draws from;
-- `log_joint`: log P(z_c, z_g), normalised.
-"""
+"""Ties between the codes of the two layers (Sec. 3.1): a cost in training, then a sampler."""
 
 import math
+from copy import copy
 
 import torch
 from torch import Tensor, nn
 
 from cdvae import gaussian
+from cdvae.gaussian import Gaussian
 from cdvae.networks import SLOPE
 
+LEAST = 1e-6  # spread, so that its logarithm is finite
 
-class GaussianTie(nn.Module):
+
+class Tie(nn.Module):
+    """What every tie offers, for codes z_c and z_g of shape (batch, n_code).
+
+    A tie of one's own gives `cost` and `sample`; with `log_conditional` and `log_joint` its models
+    have likelihoods, and with `cross` the explorer can widen it.
+    """
+
+    n_components = 0  # of a mixture
+    n_code: int  # size of the codes …
+    n_tied: int  # … of which the first so many are tied
+
+    def cost(self, z_c: Tensor, z_g: Tensor) -> Tensor:
+        """F_tie of log P(z_c, z_g) = −|z_c|²/2 − |z_g|²/2 − F_tie + const, nats: (batch,)."""
+        raise NotImplementedError
+
+    def sample(self, z_c: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A draw from P(z_g | z_c) for each z_c: (batch, n_code)."""
+        raise NotImplementedError
+
+    def log_conditional(self, z_c: Tensor, z_g: Tensor) -> Tensor:
+        """log P(z_g | z_c) of what `sample` draws from, in nats: (batch,)."""
+        raise NotImplementedError
+
+    def log_joint(self, z_c: Tensor, z_g: Tensor) -> Tensor:
+        """log P(z_c, z_g), normalised, in nats: (batch,)."""
+        return gaussian.log_standard(z_c) + self.log_conditional(z_c, z_g)
+
+    def cross(
+        self,
+        z_c: Tensor,
+        generator: torch.Generator | None = None,
+        spread: float = 1.0,
+        component: int | None = None,
+    ) -> Tensor:
+        """As `sample`, with the tie's deviations multiplied by `spread`.
+
+        Of a mixture the draws come from one component alone if that is given, counted from 0.
+        """
+        return self.sample(z_c, generator)
+
+    def __str__(self) -> str:
+        """What the tie is and its size, in two lines at most."""
+        return type(self).__name__
+
+    def setting(self, spread: float, component: int | None) -> str:
+        """What `cross` draws from, for a reader; empty where spread changes nothing."""
+        return ""
+
+
+class GaussianTie(Tie):
     """‖z_g − z_c‖² / (2 σ_t²) on the first `share` of the components (Eq. 3–5).
 
     The first components can be taken without loss of generality; the rest have N(0, 1) each.
@@ -34,7 +80,7 @@ class GaussianTie(nn.Module):
         distance = (z_g[:, : self.n_tied] - z_c[:, : self.n_tied]).square().sum(1)
         return distance / (2 * self.sigma**2)
 
-    def conditional(self, z_c: Tensor) -> tuple[Tensor, Tensor]:
+    def conditional(self, z_c: Tensor) -> Gaussian:
         """Mean and log-variance of P(z_g | z_c): (batch, n_code) each."""
         shrink = 1 / (1 + self.sigma**2) if self.exact else 1.0
         tied = torch.arange(self.n_code, device=z_c.device) < self.n_tied
@@ -58,8 +104,26 @@ class GaussianTie(nn.Module):
         """z_g for each z_c."""
         return gaussian.sample(*self.conditional(z_c), generator)
 
+    def cross(
+        self,
+        z_c: Tensor,
+        generator: torch.Generator | None = None,
+        spread: float = 1.0,
+        component: int | None = None,
+    ) -> Tensor:
+        """Draws with σ_t `spread` times as large; the untied components stay N(0, 1)."""
+        changed = copy(self)
+        changed.sigma = max(spread, LEAST) * self.sigma
+        return changed.sample(z_c, generator)
 
-class MDNTie(nn.Module):
+    def __str__(self) -> str:
+        return f"Gaussian tie\n{self.n_tied} of {self.n_code}"
+
+    def setting(self, spread: float, component: int | None) -> str:
+        return f"σₜ = {spread * self.sigma:.2g}"
+
+
+class MDNTie(Tie):
     """−log Σ_k π_k(z_c) N(z_g | μ_k(z_c), σ_k²(z_c)) on all components (Eq. 6–7).
 
     The text calls σ fixed, Eq. 6 writes σ_k(z_c): here it depends on z_c and is at least
@@ -77,7 +141,8 @@ class MDNTie(nn.Module):
         normalised: bool = False,
     ):
         super().__init__()
-        self.shape = (n_components, n_code)
+        self.shape, self.n_components = (n_components, n_code), n_components
+        self.n_code = self.n_tied = n_code
         self.sigma_min, self.normalised = sigma_min, normalised
         self.body = nn.Sequential(nn.Linear(n_code, hidden), nn.LeakyReLU(SLOPE))
         self.weights = nn.Linear(hidden, n_components)
@@ -103,10 +168,6 @@ class MDNTie(nn.Module):
         log_n = gaussian.log_density(z_g[:, None], mu, log_var).sum(2)
         return torch.logsumexp(log_pi + log_n, dim=1)
 
-    def log_joint(self, z_c: Tensor, z_g: Tensor) -> Tensor:
-        """log N(z_c) + log P(z_g | z_c), the normalised joint of what is sampled: (batch,)."""
-        return gaussian.log_standard(z_c) + self.log_conditional(z_c, z_g)
-
     def log_overlap(self, z_c: Tensor) -> Tensor:
         """log ∫ N(z_g; 0, I) P(z_g | z_c) dz_g: (batch,).
 
@@ -120,7 +181,27 @@ class MDNTie(nn.Module):
 
     def sample(self, z_c: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """z_g for each z_c: a component by its weight, then its Gaussian."""
+        return self.cross(z_c, generator)
+
+    def cross(
+        self,
+        z_c: Tensor,
+        generator: torch.Generator | None = None,
+        spread: float = 1.0,
+        component: int | None = None,
+    ) -> Tensor:
+        """Draws with every σ_k `spread` times as large (a temperature of spread²)."""
         log_pi, mu, log_var = self.mixture(z_c)
-        k = torch.multinomial(log_pi.exp(), 1, generator=generator)[:, :, None]
-        k = k.expand(-1, -1, self.shape[1])
-        return gaussian.sample(mu.gather(1, k)[:, 0], log_var.gather(1, k)[:, 0], generator)
+        k = torch.multinomial(log_pi.exp(), 1, generator=generator)
+        if component is not None:
+            k = torch.full_like(k, component)
+        k = k[:, :, None].expand(-1, -1, self.n_code)
+        log_var = log_var.gather(1, k)[:, 0] + 2 * math.log(max(spread, LEAST))
+        return gaussian.sample(mu.gather(1, k)[:, 0], log_var, generator)
+
+    def __str__(self) -> str:
+        return f"MDN tie\n$K$ = {self.n_components}"
+
+    def setting(self, spread: float, component: int | None) -> str:
+        which = "all components" if component is None else f"component {component + 1}"
+        return f"{which}, temperature {spread**2:.2g}"

@@ -20,15 +20,15 @@ class NotFinite(RuntimeError):
 class Training:
     """Settings of the loop; λ and the KL weight are the schedules of Sec. 4.1 and of the LVAE."""
 
-    steps: int  # updates, however many examples there are
-    checks: int  # how often in that time the validation loss is taken
-    batch_size: int
-    learning_rate: float
-    gradient_norm: float  # gradients are scaled down to this norm, in nats
-    warm_up: float  # share of the steps over which the KL weight rises from 0 to 1
-    guidance_start: float  # λ at the first step …
-    guidance_end: float  # … and at the end of its decay, after which it is 0
-    guidance_share: float  # share of the steps over which λ decays, geometrically
+    steps: int = 1000  # updates, however many examples there are
+    checks: int = 16  # validations in that time; the best one's weights are kept
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    gradient_norm: float = 100.0  # gradients are scaled down to this norm, in nats
+    warm_up: float = 0.3  # share of the steps over which the KL weight rises from 0 to 1
+    guidance_start: float = 10.0  # λ at the first step …
+    guidance_end: float = 1e-3  # … and at the end of its decay, after which it is 0
+    guidance_share: float = 0.2  # share of the steps over which λ decays, geometrically
 
 
 @dataclass(frozen=True)

@@ -6,155 +6,37 @@ feature map of the image, and these move the maps (A.2). `Sizes()` is the networ
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cdvae import gaussian
-from cdvae.model import Batch
+from cdvae.data.fields import Task
+from cdvae.methods.crossconv_layers import (
+    NARROW,
+    SMALL,
+    KernelDecoder,
+    MotionDecoder,
+    MotionEncoder,
+    Sizes,
+    cross_convolution,
+    image_encoder,
+    resized,
+)
+from cdvae.methods.registry import Method
+from cdvae.model import Batch, Draws, Model
+from cdvae.tools.registry import register
+from cdvae.training import Training
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """The layers of the network; by default those of A.2.
-
-    There the motion encoder's last maps, half of them means and half log-variances, are the code,
-    and the kernels have the side of these maps. With `code` the last maps are fully connected to
-    that many means and log-variances instead, and the code to maps of the kernels' side.
-    """
-
-    side: int = 128  # of the frames that the motion encoder sees
-    encoder: tuple = (96, 96, 128, 128, 256, 256)  # channels
-    encoder_kernels: tuple = (5, 5, 5, 5, 5, 5)  # sides; unpadded
-    encoder_pools: tuple = (1, 3, 5)  # 2 × 2 pooling follows these layers, counted from 1
-    code: int = 0  # dimensions of z; 0: the motion encoder's last maps
-    kernel_decoder: int = 128  # channels of its first layer
-    scales: tuple = (256, 128, 64, 32)  # sides of the image at the input of its encoders
-    image: tuple = (64, 64, 64, 32)  # channels; the last: maps and kernels of each scale
-    image_kernel: int = 5
-    image_pools: tuple = (1, 3)
-    decoder: tuple = (128, 128)  # channels before the last layer
-    decoder_kernel: int = 9
-
-    def kernel(self) -> int:
-        """The side of the motion encoder's last maps, and of the kernels."""
-        side = self.side
-        for number, kernel in enumerate(self.encoder_kernels, start=1):
-            side = (side - kernel + 1) // (2 if number in self.encoder_pools else 1)
-        return side
-
-    def n_code(self) -> int:
-        """The number of dimensions of z."""
-        return self.code or self.encoder[-1] // 2 * self.kernel() ** 2
-
-
-def resized(x: Tensor, side: int) -> Tensor:
-    """Pictures (N, C, H, W) at side × side: area means where that is smaller, else bilinear."""
-    if x.shape[-1] == side:
-        return x
-    if x.shape[-1] > side:
-        return F.adaptive_avg_pool2d(x, side)
-    return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
-
-
-def cross_convolution(maps: Tensor, kernels: Tensor) -> Tensor:
-    """Each map with its own kernel: (N, C, H, W) and (N, C, k, k), k odd, to (N, C, H, W).
-
-    A correlation (the kernel is not flipped), zeros around the maps. The whole batch is one
-    grouped convolution.
-    """
-    n, c, height, width = maps.shape
-    side = kernels.shape[-1]
-    one = maps.reshape(1, n * c, height, width)
-    each = kernels.reshape(n * c, 1, side, side)
-    return F.conv2d(one, each, padding=side // 2, groups=n * c).view(n, c, height, width)
-
-
-def layer(n_in: int, n_out: int, kernel: int, padding: int) -> list[nn.Module]:
-    """Convolution, batch normalisation, rectifier."""
-    convolution = nn.Conv2d(n_in, n_out, kernel, padding=padding, bias=False)
-    return [convolution, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
-
-
-class MotionEncoder(nn.Module):
-    """Figure 3(a): what happens from x_c to x_g -> mean and log-variance of z, (N, n_code) each."""
-
-    def __init__(self, channels: int, s: Sizes):
-        super().__init__()
-        layers: list[nn.Module] = []
-        pairs = zip(pairwise((channels, *s.encoder)), s.encoder_kernels, strict=True)
-        for number, ((n_in, n_out), kernel) in enumerate(pairs, start=1):
-            layers += layer(n_in, n_out, kernel, 0)
-            if number in s.encoder_pools:
-                layers.append(nn.MaxPool2d(2))
-        if s.code:
-            n_in = s.encoder[-1] * s.kernel() ** 2
-            layers += [nn.Flatten(), nn.Linear(n_in, 2 * s.code)]
-        else:
-            layers.pop()  # the last rectifier: a mean may be negative
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        mu, log_var = self.layers(x).flatten(1).chunk(2, dim=1)
-        return mu, log_var
-
-
-class KernelDecoder(nn.Module):
-    """Figure 3(b): z (N, n_code) -> kernels of all scales (N, scales, maps, k, k)."""
-
-    def __init__(self, s: Sizes):
-        super().__init__()
-        side, n_scales, maps = s.kernel(), len(s.scales), s.image[-1]
-        n_in = s.encoder[-1] // 2
-        self.layers = nn.Sequential(
-            *([nn.Linear(s.code, n_in * side**2)] if s.code else []),
-            nn.Unflatten(1, (n_in, side, side)),
-            *layer(n_in, s.kernel_decoder, 5, 2),
-            nn.Conv2d(s.kernel_decoder, n_scales * maps, 5, padding=2),
-            nn.Unflatten(1, (n_scales, maps)),
-        )
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.layers(z)
-
-
-def image_encoder(channels: int, s: Sizes) -> nn.Sequential:
-    """Figure 3(c), one scale: (N, channels, side, side) -> (N, maps, side / 4, side / 4) in A.2."""
-    layers: list[nn.Module] = []
-    pairs = pairwise((channels, *s.image))
-    for number, (n_in, n_out) in enumerate(pairs, start=1):
-        layers += layer(n_in, n_out, s.image_kernel, s.image_kernel // 2)
-        if number in s.image_pools:
-            layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers)
-
-
-class MotionDecoder(nn.Module):
-    """Figure 3(e): the moved maps of all scales -> the standardised difference at the largest's."""
-
-    def __init__(self, channels: int, s: Sizes):
-        super().__init__()
-        n_in = len(s.scales) * s.image[-1]
-        first, second = s.decoder
-        self.layers = nn.Sequential(
-            *layer(n_in, first, s.decoder_kernel, s.decoder_kernel // 2),
-            *layer(first, second, 1, 0),
-            nn.Conv2d(second, channels, 1),
-        )
-
-    def forward(self, maps: list[Tensor]) -> Tensor:
-        side = max(each.shape[-1] for each in maps)
-        return self.layers(torch.cat([F.interpolate(m, size=(side, side)) for m in maps], 1))
-
-
-class CrossConv(nn.Module):
+class CrossConv(Model):
     """P(v | I) by cross convolution; v has channels_g channels, the image channels_c.
 
     sigma: deviation of P(v | I, z), in the unit of v, for each number of the network's output.
     sampled: False makes it an autoencoder, whose code is not sampled and has no prior.
     """
+
+    walks = True
 
     def __init__(
         self, channels_c: int, channels_g: int, s: Sizes, sigma: float, sampled: bool = True
@@ -230,7 +112,86 @@ class CrossConv(nn.Module):
         v = self.decode(maps, self.kernels(z.flatten(0, 1)))
         return resized(v, x_c.shape[-1]).unflatten(0, (len(x_c), n))
 
+    @torch.no_grad()
+    def reproduce(
+        self, x_c: Tensor, x_g: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """v of the mean of q(z | v, I): (N, channels_g, H, W)."""
+        return self.sample_given_z(x_c, self.q_z_given_x(x_c, x_g)[0][:, None])[:, 0]
+
+    @torch.no_grad()
+    def draws(
+        self,
+        x_c: Tensor,
+        n: int,
+        generator: torch.Generator | None = None,
+        spread: float = 1.0,
+        component: int | None = None,
+    ) -> Draws:
+        """The codes of the samples."""
+        return Draws(torch.randn(n, self.sizes.n_code(), generator=generator))
+
+    @torch.no_grad()
+    def fields_of(self, x_c: Tensor, draws: Draws) -> Tensor:
+        """The fields of codes: (n, channels_g, H, W)."""
+        return self.sample_given_z(x_c, draws.z[None])[0]
+
 
 def future(x_c: Tensor, v: Tensor) -> Tensor:
     """The next frame, input + difference, clipped to [0, 1]; shapes broadcast."""
     return (x_c + v).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class FlowNetwork:
+    """Settings of the network in Table 4, where it draws flow."""
+
+    steps: int = 400  # of training
+    sigma: float = 1.0  # deviation of P(x_g | x_c, z), pixels per second
+    network: Sizes = SMALL
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Settings of the network on pairs of frames, shapes or clips (notebook 08)."""
+
+    n_train: int = 20000
+    n_valid: int = 500
+    n_test: int = 500
+    n_samples: int = 20  # for each test picture
+    clip_steps: int = 600  # of training on clips, of which there are fewer
+    size: int = 64  # side of the frames, pixels
+    sigma: float = 0.16  # deviation of P(v | I, z); colours are in [0, 1]
+    network: Sizes = NARROW
+    training: Training = Training(
+        steps=3600,
+        checks=10,
+        batch_size=32,
+        learning_rate=3e-3,
+        warm_up=0.8,
+        guidance_start=0.0,  # there is no embedding here
+        guidance_end=0.0,
+        guidance_share=0.0,
+    )
+
+
+def build(task: Task, profile) -> CrossConv:
+    """An untrained model with a profile's settings."""
+    net = profile.crossconv
+    return CrossConv(task.channels_c, task.channels_g, net.network, net.sigma)
+
+
+register(
+    Method(
+        name="crossconv",
+        label="Cross convolution",
+        kind="paper",
+        about="Visual Dynamics' network; motion only",
+        look=("#7F3C8D", "X"),
+        model=CrossConv,
+        build=build,
+        tables={"crossconv": FlowNetwork},
+        tasks=("motion",),
+        published=("motion-scenes",),
+    )
+)

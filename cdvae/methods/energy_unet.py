@@ -8,26 +8,30 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cdvae.dvae import Standard
-from cdvae.maps import Contraction, Expansion, energy_loss
-from cdvae.model import Batch
+from cdvae.data.fields import Task
+from cdvae.methods.registry import Method
+from cdvae.metrics import energy_loss
+from cdvae.model import Batch, Model
+from cdvae.networks import Contraction, Expansion, Standard
+from cdvae.tools.registry import register
 
 
 @dataclass(frozen=True)
-class NoiseUNet:
+class EnergyRegressor:
     """Settings."""
 
-    widths: tuple  # channels of the maps of each scale, finest first
-    vector: int  # width of what stands above the maps
-    noise: int  # numbers N(0, 1) that join that vector …
-    noise_maps: int  # … and maps of them that join the maps of each scale; 0: none do
-    draws: int  # for each example of a training step
+    steps: int = 800  # of training
+    widths: tuple = (64, 96)  # channels of the maps of each scale, finest first
+    vector: int = 128  # width of what stands above the maps
+    noise: int = 32  # numbers N(0, 1) that join that vector …
+    noise_maps: int = 4  # … and maps of them that join the maps of each scale; 0: none do
+    draws: int = 4  # for each example of a training step
 
 
-class EnergyUNet(nn.Module):
+class EnergyUNet(Model):
     """The network, its loss and its sampler."""
 
-    def __init__(self, channels_c: int, channels_g: int, settings: NoiseUNet):
+    def __init__(self, channels_c: int, channels_g: int, settings: EnergyRegressor):
         super().__init__()
         s = self.settings = settings
         self.standard_c, self.standard_g = Standard(channels_c), Standard(channels_g)
@@ -36,12 +40,7 @@ class EnergyUNet(nn.Module):
         maps = s.widths if s.noise_maps else ()
         self.inject = nn.ModuleList(nn.Conv2d(s.noise_maps, n, 1, bias=False) for n in maps)
 
-    def standardise(self, x_c: Tensor, x_g: Tensor) -> None:
-        """Fit both layers' scales to the training fields."""
-        self.standard_c.fit(x_c)
-        self.standard_g.fit(x_g)
-
-    def draw(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
+    def draw_g(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n standardised fields for each standardised x_c: (batch, n, C_g, 32, 32)."""
 
         def noise(*shape: int) -> Tensor:
@@ -61,9 +60,28 @@ class EnergyUNet(nn.Module):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The energy score of `draws` draws, in deviations of the field."""
         x_c, x_g = self.standard_c.apply_to(batch.x_c), self.standard_g.apply_to(batch.x_g)
-        return {"loss": energy_loss(self.draw(x_c, self.settings.draws), x_g).mean()}
+        return {"loss": energy_loss(self.draw_g(x_c, self.settings.draws), x_g).mean()}
 
     @torch.no_grad()
     def sample(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n draws for each x_c: (batch, n, C_g, 32, 32)."""
-        return self.standard_g.undo(self.draw(self.standard_c.apply_to(x_c), n, generator))
+        return self.standard_g.undo(self.draw_g(self.standard_c.apply_to(x_c), n, generator))
+
+
+def build(task: Task, profile) -> EnergyUNet:
+    """An untrained model with a profile's settings."""
+    return EnergyUNet(task.channels_c, task.channels_g, profile.unet)
+
+
+register(
+    Method(
+        name="unet",
+        label="Energy U-Net",
+        kind="rival",
+        about="a U-Net with noise, trained by the energy score",
+        look=("#6B8E23", "<"),
+        model=EnergyUNet,
+        build=build,
+        tables={"unet": EnergyRegressor},
+    )
+)

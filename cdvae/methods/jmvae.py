@@ -8,26 +8,30 @@ is not at hand when x_g is to be drawn.
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cdvae import gaussian
-from cdvae.dvae import Gaussian, Standard
-from cdvae.model import Batch
-from cdvae.networks import Decoder, Encoder, GaussianHead
+from cdvae.data.fields import Task
+from cdvae.gaussian import Gaussian
+from cdvae.methods.registry import Method
+from cdvae.model import Batch, Model
+from cdvae.networks import Decoder, Encoder, GaussianHead, Standard, with_floor
+from cdvae.tools.registry import register
 
 
 @dataclass(frozen=True)
 class SharedCode:
     """Settings."""
 
-    stem: tuple  # channels of the image stems: on 8 × 8 patches, then 4 × 4
-    hidden: int  # width of the fully connected layers
-    code: int  # size of z
-    noise_floor: float  # least deviation of P(x | z), in deviations of the field
-    alpha: float  # weight of KL(q(z | x_c, x_g) ‖ q(z | x_c))
+    steps: int = 1000  # of training
+    stem: tuple = (32, 64)  # channels of the image stems: on 8 × 8 patches, then 4 × 4
+    hidden: int = 128  # width of the fully connected layers
+    code: int = 32  # size of z
+    noise_floor: float = 1.5  # least deviation of P(x | z), in deviations of the field
+    alpha: float = 3.0  # weight of KL(q(z | x_c, x_g) ‖ q(z | x_c))
 
 
-class JMVAE(nn.Module):
+class JMVAE(Model):
     """The joint model with one code, sampled by way of q(z | x_c)."""
 
     def __init__(self, channels_c: int, channels_g: int, settings: SharedCode):
@@ -40,15 +44,9 @@ class JMVAE(nn.Module):
         self.decoder_c = Decoder(s.code, s.hidden, s.stem, 2 * channels_c)
         self.decoder_g = Decoder(s.code, s.hidden, s.stem, 2 * channels_g)
 
-    def standardise(self, x_c: Tensor, x_g: Tensor) -> None:
-        """Fit both layers' scales to the training fields."""
-        self.standard_c.fit(x_c)
-        self.standard_g.fit(x_g)
-
     def p_x_given_z(self, decoder: Decoder, z: Tensor) -> Gaussian:
         """Mean and log-variance of a standardised layer given the code."""
-        mu, raw = decoder(z).chunk(2, dim=1)
-        return mu, (self.settings.noise_floor**2 + nn.functional.softplus(raw)).log()
+        return with_floor(decoder(z), self.settings.noise_floor)
 
     def q_z_given_c(self, x_c: Tensor) -> Gaussian:
         """q(z | x_c), from the standardised input."""
@@ -85,3 +83,22 @@ class JMVAE(nn.Module):
 def cost(x: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
     """−log N(x | mu, exp log_var), summed over the field, mean over the batch."""
     return -gaussian.log_density(x, mu, log_var).flatten(1).sum(1).mean()
+
+
+def build(task: Task, profile) -> JMVAE:
+    """An untrained model with a profile's settings."""
+    return JMVAE(task.channels_c, task.channels_g, profile.jmvae)
+
+
+register(
+    Method(
+        name="jmvae",
+        label="JMVAE",
+        kind="rival",
+        about="a joint VAE whose layers share one code",
+        look=("#E377C2", "p"),
+        model=JMVAE,
+        build=build,
+        tables={"jmvae": SharedCode},
+    )
+)

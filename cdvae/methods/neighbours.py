@@ -1,14 +1,46 @@
-"""Nearest neighbour whose feature space and smoothing are chosen on validation examples."""
+"""Nearest neighbour (Sec. 6.2): in a feature space and with a smoothing chosen on validation."""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from cdvae.methods.baselines import NearestNeighbour, gaussian_blur
+from cdvae.methods.registry import Method
 from cdvae.metrics import best_of, squared_errors
+from cdvae.tools.registry import register
 from cdvae.training import Examples
 
 BLUR = 2.0  # pixels
 COMPONENTS = 32  # of the whitened space
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Settings."""
+
+    sigmas: tuple = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)  # smoothings that are tried, in pixels
+    spaces: tuple = ("pixels",)  # feature spaces that are tried (SPACES)
+
+
+def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian smoothing of fields (N, C, H, W), σ in pixels, edges mirrored (4 σ window)."""
+    if sigma <= 0:
+        return x
+    size = x.shape[-1]
+    kernel = blur_matrix(size, sigma).to(x)
+    return kernel @ x @ kernel.T
+
+
+def blur_matrix(size: int, sigma: float) -> Tensor:
+    """The (size, size) matrix that blurs a line, edges mirrored (d c b a|a b c d)."""
+    reach = int(4 * sigma + 0.5)
+    offset = torch.arange(-reach, reach + 1)
+    weight = torch.exp(-0.5 * (offset / sigma) ** 2)
+    weight = weight / weight.sum()
+    source = torch.arange(size)[:, None] + offset[None]
+    source = source.remainder(2 * size)
+    source = torch.minimum(source, 2 * size - 1 - source)
+    return torch.zeros(size, size).scatter_add_(1, source, weight.expand(size, -1).contiguous())
 
 
 class Pixels:
@@ -67,26 +99,45 @@ SPACES = {
 }
 
 
-class FeatureNeighbour(NearestNeighbour):
-    """`NearestNeighbour` by Euclidean distance in a feature space of x_c."""
+class NearestNeighbour:
+    """The n examples nearest in x_c lend their x_g, smoothed by a Gaussian.
 
-    def __init__(self, x_c: Tensor, x_g: Tensor, sigma: float, space: str):
-        self.features = SPACES[space](x_c)
-        super().__init__(self.features(x_c), x_g, sigma)
+    x_c (N, C_c, 32, 32) and x_g (N, C_g, 32, 32) are the training fields, sigma is in pixels;
+    near is Euclidean in the feature space.
+    """
+
+    def __init__(self, x_c: Tensor, x_g: Tensor, sigma: float, space: str = "pixels"):
+        self.features, self.sigma = SPACES[space](x_c), sigma
+        self.keys = self.features(x_c)
+        self.norms = self.keys.square().sum(1)
+        self.x_g = gaussian_blur(x_g, sigma)
 
     def nearest(self, x_c: Tensor, n: int) -> Tensor:
         """Indices of the n nearest training examples, nearest first: (batch, n)."""
-        return super().nearest(self.features(x_c), n)
+        if n > len(self.keys):
+            raise ValueError(f"{n} neighbours asked of {len(self.keys)} training examples")
+        distance = self.norms - 2 * self.features(x_c) @ self.keys.T  # + |x_c|², which is common
+        return distance.topk(n, dim=1, largest=False).indices
+
+    def sample(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """The n nearest neighbours' fields in order of distance; nothing is random."""
+        return self.x_g[self.nearest(x_c, n)]
+
+    def reproduce(
+        self, x_c: Tensor, x_g: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """There are no codes: x_g comes back smoothed, as all that is returned."""
+        return gaussian_blur(x_g, self.sigma)
 
 
 @torch.no_grad()
 def fit_neighbours(
     train: Examples, valid: Examples, sigmas: tuple[float, ...], spaces: tuple[str, ...], n: int
-) -> tuple[FeatureNeighbour, dict]:
+) -> tuple[NearestNeighbour, dict]:
     """The space and the smoothing with the least best error of n on `valid`, and their names."""
     errors = {}
     for space in spaces:
-        sharp = FeatureNeighbour(train.x_c, train.x_g, 0.0, space)
+        sharp = NearestNeighbour(train.x_c, train.x_g, 0.0, space)
         index = torch.cat([sharp.nearest(x_c, n) for x_c in valid.x_c.split(25)])
         for sigma in sigmas:
             x_g = gaussian_blur(train.x_g, sigma)
@@ -95,4 +146,22 @@ def fit_neighbours(
             errors[space, sigma] = float(torch.cat(best).mean())
     space, sigma = min(errors, key=errors.get)
     about = {"smoothing_px": sigma, "feature_space": space}
-    return FeatureNeighbour(train.x_c, train.x_g, sigma, space), about
+    return NearestNeighbour(train.x_c, train.x_g, sigma, space), about
+
+
+def fit(train: Examples, valid: Examples, profile, n: int) -> tuple[NearestNeighbour, dict]:
+    """Nearest neighbour as a profile has it."""
+    return fit_neighbours(train, valid, profile.nearest.sigmas, profile.nearest.spaces, n)
+
+
+register(
+    Method(
+        name="nn",
+        label="NN",
+        kind="paper",
+        about="nearest neighbour in x_c, smoothed",
+        look=("#999999", "s"),
+        fit=fit,
+        tables={"nearest": Nearest},
+    )
+)

@@ -1,111 +1,102 @@
-"""The methods by name: the rows of the paper's tables, controls, and the truth."""
+"""What a method is: one entry, from which every list of methods in the project is derived."""
 
-from dataclasses import asdict, replace
-
-from torch import nn
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
 
 from cdvae.data.fields import Task
-from cdvae.methods.build import build_model, latents_of
-from cdvae.methods.crossconv import CrossConv
-from cdvae.methods.energy_unet import EnergyUNet
-from cdvae.methods.flow_matching import FlowMatching
-from cdvae.methods.jmvae import JMVAE
-from cdvae.methods.spatial import SpatialCDVAE
-from cdvae.methods.variants import VARIANTS, build_variant
-from cdvae.runs.settings import Profile
+from cdvae.model import Model
 from cdvae.training import Training
 
-JOINT = ("shallow", "gauss", "mdn4", "mdn12")  # bound log p(x_c, x_g)
-BOUNDED = ("cvae", *JOINT)  # bound a density of the whole field
-EXTENSIONS = ("cdvae-spatial",)  # of CDVAE, ours
-OPPONENTS = ("jmvae", "fm", "unet")  # a joint VAE with one code; two of today
-GUIDED = (*JOINT, *VARIANTS)  # have top codes that the embedding guides
-ROWS = (*BOUNDED, "crossconv", *EXTENSIONS, *OPPONENTS)  # of the tables, with weights
-LEARNED = (*ROWS, *VARIANTS)  # have weights
-MOTION_ONLY = ("crossconv",)
-CONTROLS = ("marginal", "mean_noise")  # what best-of-N rewards without a model
-ALL_METHODS = ("nn", *ROWS, *CONTROLS, "truth")  # truth: the exact conditional, where known
+KINDS = ("paper", "extension", "rival", "own", "control", "truth", "variant")  # rows, in order
+LOOKS = (("#882255", "d"), ("#44AA99", "8"), ("#999933", "H"), ("#AA4499", "1"))  # of one's own
+EVERYWHERE = (  # every task on the data of which the project publishes checkpoints
+    *(f"{task}-{data}" for data in ("scenes", "coco") for task in ("relighting", "resaturation")),
+    *("motion-scenes", "motion-ucf101"),
+)
 
 
-PLAIN_SPACES = ("pixels",)  # where nearest neighbour looks if it is not to choose
+@dataclass(frozen=True)
+class Method:
+    """A row of the tables.
 
-# the tables of settings that shape a method, beside those of its examples; else JOINT_GROUPS
-JOINT_GROUPS = ("network", "tie", "guidance", "training")
-GROUPS = {
-    "nn": ("nearest",),
-    "mean_noise": ("nearest",),
-    "marginal": (),
-    "truth": (),
-    "cvae": ("cvae", "training"),
-    "crossconv": ("crossconv", "training"),
-    "cdvae-spatial": ("spatial", "guidance", "training"),
-    "jmvae": ("jmvae", "training"),
-    "fm": ("fm", "training"),
-    "unet": ("unet", "training"),
-}
-OWN_ROOMS = {  # code that shapes these methods alone
-    "crossconv": ("methods/crossconv",),
-    "cdvae-spatial": ("maps", "methods/spatial"),
-    "jmvae": ("methods/jmvae",),
-    "fm": ("maps", "methods/flow_matching"),
-    "unet": ("maps", "methods/energy_unet"),
-    "mdn1": ("methods/variants",),
-    "gauss_all": ("methods/variants",),
-}
-OWN_NETWORK = {
-    "cdvae-spatial": SpatialCDVAE,
-    "jmvae": JMVAE,
-    "fm": FlowMatching,
-    "unet": EnergyUNet,
-}
-OWN_STEPS = ("crossconv", *OWN_NETWORK)
+    name: what `--methods` and the files of scores call it. label: what tables and figures do.
+    kind: one of KINDS. about: a line for help texts. look: colour and marker.
 
+    A learned method has a `model` and builds it: build(task, profile) gives it untrained, with
+    initial weights from torch's global random state. A method that is not learned has `fit`:
+    fit(train, valid, profile, n) takes `Examples` and gives a sampler of n and what is to be told
+    of it. The truth has neither: the data set draws.
 
-def settings_of(method: str, profile: Profile) -> dict:
-    """The settings that shape a method, and no others."""
-    groups = GROUPS.get(method, JOINT_GROUPS)
-    settings = {name: asdict(getattr(profile, name)) for name in groups}
-    if method in profile.steps_of:
-        settings["training"] = asdict(training_of(method, profile))
-    if method == "nn" and profile.spaces != PLAIN_SPACES:
-        settings["spaces"] = profile.spaces
-    examples = {"flips": profile.flips, "n_used": profile.n_used} if method != "truth" else {}
-    return settings | {name: value for name, value in examples.items() if value}
+    tables: the dataclasses of its settings by the names of their tables in a profile; a table's
+    `steps` are its training's, its `n_test` the test examples that it is scored on, the first.
+    tasks: those that it has, () for all. guided: the size of the code that the embedding guides.
+    variant_of: the method that an ablation's variant is compared with. published: the
+    `<task>-<data>` of which the project brings a checkpoint.
+    """
 
+    name: str
+    label: str
+    kind: str = "own"
+    about: str = ""
+    look: tuple[str, str] | None = None
+    model: type[Model] | None = None
+    build: Callable[[Task, Any], Model] | None = None
+    fit: Callable[..., tuple[Any, dict]] | None = None
+    tables: Mapping[str, type] = field(default_factory=lambda: MappingProxyType({}))
+    tasks: tuple[str, ...] = ()
+    guided: Callable[[Any], int] | None = None
+    variant_of: str = ""
+    published: tuple[str, ...] = ()
 
-def training_of(method: str, profile: Profile) -> Training:
-    """The settings of a method's training: some have a length of their own."""
-    steps = profile.training.steps
-    if method in OWN_STEPS:
-        steps = own_group(method, profile).steps
-    return replace(profile.training, steps=profile.steps_of.get(method, steps))
+    @property
+    def is_learned(self) -> bool:
+        """Whether it has weights."""
+        return self.build is not None
 
+    @property
+    def is_joint(self) -> bool:
+        """Whether its loss bounds −log P(x_c, x_g)."""
+        return self.model is not None and self.model.is_joint
 
-def guided_code(method: str, profile: Profile) -> int:
-    """The size of the code that the embedding guides; 0 where it guides none."""
-    if method == "cdvae-spatial":
-        return profile.spatial.network.codes_c[-1]
-    return latents_of(method, profile)[-1] if method in GUIDED else 0
+    def offers(self, part: str) -> bool:
+        """Whether its model has an optional part of `Model` of its own, such as "log_weights"."""
+        return self.model is not None and getattr(self.model, part) is not getattr(Model, part)
 
+    @property
+    def has_likelihood(self) -> bool:
+        """Whether a density of the whole field can be estimated."""
+        return self.offers("log_weights")
 
-def scored_on(method: str, profile: Profile) -> int:
-    """How many of the test examples a method is scored on, the first; 0: all."""
-    return profile.fm.n_test if method == "fm" else 0
+    def serves(self, task: str) -> bool:
+        """Whether it has that task."""
+        return not self.tasks or task in self.tasks
 
+    def own(self, profile: Any, name: str, otherwise: int) -> int:
+        """A number that one of its own tables of settings may have: "steps" or "n_test"."""
+        tables = [getattr(profile, table) for table in self.tables]
+        return next((getattr(t, name) for t in tables if hasattr(t, name)), otherwise)
 
-def own_group(method: str, profile: Profile):
-    """The table of settings of a method that has one to itself."""
-    return profile.spatial if method == "cdvae-spatial" else getattr(profile, method)
+    def training(self, profile: Any) -> Training:
+        """The settings of its training: some have a length of their own."""
+        steps = self.own(profile, "steps", profile.training.steps)
+        return replace(profile.training, steps=profile.steps_of.get(self.name, steps))
 
+    def n_scored(self, profile: Any, n_test: int) -> int:
+        """How many of n_test test examples it is scored on, the first."""
+        return min(self.own(profile, "n_test", 0) or n_test, n_test)
 
-def untrained(method: str, task: Task, profile: Profile) -> nn.Module:
-    """A model as training begins; initial weights come from torch's global random state."""
-    if method in VARIANTS:
-        return build_variant(method, task, profile)
-    if method in OWN_NETWORK:
-        network = own_group(method, profile).network
-        return OWN_NETWORK[method](task.channels_c, task.channels_g, network)
-    if method == "crossconv":
-        net = profile.crossconv
-        return CrossConv(task.channels_c, task.channels_g, net.network, net.sigma)
-    return build_model(method, task, profile)
+    def guided_code(self, profile: Any) -> int:
+        """The size of the code that the embedding guides; 0 where it guides none."""
+        return self.guided(profile) if self.guided else 0
+
+    def settings(self, profile: Any) -> dict[str, Any]:
+        """The settings that shape it, and no others."""
+        found: dict[str, Any] = {name: asdict(getattr(profile, name)) for name in self.tables}
+        if self.is_learned:
+            found["training"] = asdict(self.training(profile))
+        examples = {"flips": profile.flips, "n_used": profile.n_used}
+        if self.kind != "truth":
+            found |= {name: value for name, value in examples.items() if value}
+        return found

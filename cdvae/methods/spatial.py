@@ -11,27 +11,32 @@ import torch
 from torch import Tensor, nn
 
 from cdvae import gaussian
-from cdvae.dvae import Gaussian, Standard
-from cdvae.maps import Contraction, Expansion, MapHead, energy_loss
-from cdvae.model import Batch, embedding
-from cdvae.networks import SLOPE, GaussianHead
+from cdvae.data.fields import Task
+from cdvae.gaussian import Gaussian
+from cdvae.guidance import Guidance
+from cdvae.methods.registry import Method
+from cdvae.metrics import energy_loss
+from cdvae.model import Batch, Model, embedding
+from cdvae.networks import SLOPE, Contraction, Expansion, GaussianHead, MapHead, Standard
+from cdvae.tools.registry import register
 
 
 @dataclass(frozen=True)
 class Spatial:
     """Settings. Scales run from the finest to the coarsest; codes end with the vector's size."""
 
-    widths: tuple  # channels of the maps of each scale
-    vector: int  # width of what stands above the maps
-    codes_c: tuple  # of z_c at each scale, then of the vector
-    codes_g: tuple  # of z_g; 0: none at that scale
-    sigma_c: float  # deviation of P(x_c | z_c) …
-    sigma_g: float  # … and of P(x_g | z_g, z_c), in deviations of the field
-    weight_c: float  # of the bound on −log P(x_c)
-    energy: float  # weight of the energy score of draws from the tie
-    draws: int  # … of which there are so many for each example
-    guidance: float  # weight of the embedding's pull on the vector of z_c, beside λ
-    dropout: float  # share of maps that the blocks leave out in training
+    steps: int = 800  # of training
+    widths: tuple = (48, 64)  # channels of the maps of each scale, 8 × 8 and 4 × 4
+    vector: int = 128  # width of what stands above the maps
+    codes_c: tuple = (16, 16, 64)  # of z_c at each scale, then of the vector
+    codes_g: tuple = (0, 0, 16)  # of z_g; 0: none at that scale
+    sigma_c: float = 2.0  # deviation of P(x_c | z_c) …
+    sigma_g: float = 2.0  # … and of P(x_g | z_g, z_c), in deviations of the field
+    weight_c: float = 0.1  # of the bound on −log P(x_c)
+    energy: float = 1.0  # weight of the energy score of draws from the tie
+    draws: int = 3  # … of which there are so many for each example
+    guidance: float = 0.0  # weight of the embedding's pull on the vector of z_c, beside λ
+    dropout: float = 0.15  # share of maps that the blocks leave out in training
 
 
 class MapCode(nn.Module):
@@ -43,8 +48,8 @@ class MapCode(nn.Module):
         self.spread = nn.Conv2d(n, width, 1)
 
 
-class SpatialCDVAE(nn.Module):
-    """CDVAE with spatial codes; the methods that every conditional model offers (model.py)."""
+class SpatialCDVAE(Model):
+    """CDVAE with spatial codes."""
 
     def __init__(self, channels_c: int, channels_g: int, settings: Spatial):
         super().__init__()
@@ -66,24 +71,19 @@ class SpatialCDVAE(nn.Module):
         )
         self.decoder_g = Expansion(top_g + top_c, tuple(maps_c), s.widths, channels_g, s.dropout)
 
-    def standardise(self, x_c: Tensor, x_g: Tensor) -> None:
-        """Fit both layers' scales to the training fields."""
-        self.standard_c.fit(x_c)
-        self.standard_g.fit(x_g)
-
     def q_c(self, x_c: Tensor) -> list[Gaussian]:
         """q(z_c | x_c) at each scale and of the vector, from standardised fields."""
         *maps, top = self.encoder_c(x_c)
         heads = zip(self.heads_c, maps, strict=True)
         return [*(head(h) for head, h in heads), self.top_c(top)]
 
-    def decode(self, z_c: list[Tensor], z_top: Tensor, at_scale, n: int) -> Tensor:
+    def decode_g(self, z_c: list[Tensor], z_top: Tensor, at_scale, n: int) -> Tensor:
         """The standardised x_g; n: vectors z_top for each example of z_c."""
         *maps, top = z_c
         vector = torch.cat([z_top, top.repeat_interleave(n, 0)], 1)
         return self.decoder_g(vector, maps, at_scale, n)
 
-    def reconstruct(self, x_c: Tensor, x_g: Tensor, z_c: list[Tensor]) -> tuple[Tensor, dict]:
+    def reconstruct_g(self, x_c: Tensor, x_g: Tensor, z_c: list[Tensor]) -> tuple[Tensor, dict]:
         """x_g by way of a draw from q(z_g | x_g, x_c), and the KL to the tie at each scale.
 
         q is the product of what x_g says and of the prior at that scale, as in the ladder.
@@ -103,9 +103,9 @@ class SpatialCDVAE(nn.Module):
         p = self.tie(z_c[-1])
         q = gaussian.product(*self.top_g(top), *p)
         kl["kl_top"] = gaussian.kl(*q, *p).sum(1).mean()
-        return self.decode(z_c, gaussian.sample(*q), at_scale, 1), kl
+        return self.decode_g(z_c, gaussian.sample(*q), at_scale, 1), kl
 
-    def draw(
+    def draw_g(
         self,
         z_c: list[Tensor],
         n: int,
@@ -124,7 +124,7 @@ class SpatialCDVAE(nn.Module):
             return h + code.spread(gaussian.sample(*code.p_head(h), generator))
 
         mu, log_var = (p.repeat_interleave(n, 0) for p in top or self.tie(z_c[-1]))
-        x_g = self.decode(z_c, gaussian.sample(mu, log_var, generator), at_scale, n)
+        x_g = self.decode_g(z_c, gaussian.sample(mu, log_var, generator), at_scale, n)
         return x_g.unflatten(0, (len(mu) // n, n))
 
     def q_top(self, x_c: Tensor, x_g: Tensor, z_c: list[Tensor]) -> Gaussian:
@@ -133,13 +133,13 @@ class SpatialCDVAE(nn.Module):
         return gaussian.product(*self.top_g(top), *self.tie(z_c[-1]))
 
     @torch.no_grad()
-    def sample_with_own_code(
+    def with_own_code(
         self, x_c: Tensor, x_g: Tensor, n: int, generator: torch.Generator | None = None
     ) -> Tensor:
         """As `sample`, but z_g's vector is taken from the answer: what the tie alone costs."""
         x_c, x_g = self.standard_c.apply_to(x_c), self.standard_g.apply_to(x_g)
         z_c = [mu for mu, _ in self.q_c(x_c)]
-        return self.standard_g.undo(self.draw(z_c, n, generator, self.q_top(x_c, x_g, z_c)))
+        return self.standard_g.undo(self.draw_g(z_c, n, generator, self.q_top(x_c, x_g, z_c)))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Both bounds and the energy score of `draws` draws; nats per example up to constants.
@@ -152,7 +152,7 @@ class SpatialCDVAE(nn.Module):
         q_c = self.q_c(x_c)
         *maps, top = (gaussian.sample(*q) for q in q_c)
         z_c = [mu for mu, _ in q_c]
-        reconstructed, kl_g = self.reconstruct(x_c, x_g, z_c)
+        reconstructed, kl_g = self.reconstruct_g(x_c, x_g, z_c)
         terms = {
             "l2_c": l2(self.decoder_c(top, maps), x_c, s.sigma_c),
             "kl_c": sum(gaussian.kl(*q, *standard(q)).flatten(1).sum(1).mean() for q in q_c),
@@ -167,7 +167,7 @@ class SpatialCDVAE(nn.Module):
             + s.guidance * batch.guidance_weight * terms["embedding"]
         )
         if s.energy:
-            terms["energy"] = energy_loss(self.draw(z_c, s.draws), x_g).mean()
+            terms["energy"] = energy_loss(self.draw_g(z_c, s.draws), x_g).mean()
             terms["loss"] = terms["loss"] + s.energy * terms["energy"]
         return terms | kl_g
 
@@ -175,7 +175,7 @@ class SpatialCDVAE(nn.Module):
     def sample(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n draws for each x_c: encode once, cross the tie, descend: (batch, n, C_g, 32, 32)."""
         z_c = [mu for mu, _ in self.q_c(self.standard_c.apply_to(x_c))]
-        return self.standard_g.undo(self.draw(z_c, n, generator))
+        return self.standard_g.undo(self.draw_g(z_c, n, generator))
 
 
 def l2(x_hat: Tensor, x: Tensor, sigma: float) -> Tensor:
@@ -186,3 +186,28 @@ def l2(x_hat: Tensor, x: Tensor, sigma: float) -> Tensor:
 def standard(q: Gaussian) -> Gaussian:
     """Parameters of N(0, I) in the shape of q."""
     return torch.zeros_like(q[0]), torch.zeros_like(q[1])
+
+
+def build(task: Task, profile) -> SpatialCDVAE:
+    """An untrained model with a profile's settings."""
+    return SpatialCDVAE(task.channels_c, task.channels_g, profile.spatial)
+
+
+def top_code(profile) -> int:
+    """The size of z_c's vector, which the embedding can guide."""
+    return profile.spatial.codes_c[-1]
+
+
+register(
+    Method(
+        name="cdvae-spatial",
+        label="CDVAE-spatial",
+        kind="extension",
+        about="codes that are maps, tied scale by scale",
+        look=("#C00000", "h"),
+        model=SpatialCDVAE,
+        build=build,
+        tables={"spatial": Spatial, "guidance": Guidance},
+        guided=top_code,
+    )
+)

@@ -1,129 +1,37 @@
-"""Fit, sample, score: the runs of a profile on a data set, cached on disk.
+"""Fit, sample, score: the runs of a profile on a data set."""
 
-A run is one task, method and seed. Its model and its scores are looked up under a key made of
-every setting and all code that shaped them, and made when they are not there; so an interrupted
-reproduction goes on from what is finished.
-"""
-
-import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import cache
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from threadpoolctl import threadpool_limits
-from torch import Tensor, nn
+from torch import Tensor
 
 from cdvae import guidance
 from cdvae.data import sources
-from cdvae.data.fields import Fields, task_named
-from cdvae.data.flips import with_flips
+from cdvae.data.fields import Fields, task_named, with_flips
 from cdvae.data.sources import Plan, Source
-from cdvae.methods.build import fit_unlearned
-from cdvae.methods.neighbours import fit_neighbours
-from cdvae.methods.registry import (
-    ALL_METHODS,
-    BOUNDED,
-    JOINT,
-    LEARNED,
-    MOTION_ONLY,
-    OWN_ROOMS,
-    PLAIN_SPACES,
-    guided_code,
-    scored_on,
-    settings_of,
-    training_of,
-    untrained,
-)
+from cdvae.methods import method, rows
+from cdvae.methods.registry import Method
 from cdvae.metrics import COUNTS, score_samples
-from cdvae.runs.scoring import likelihood_rows, mode_rows, sample_rows
+from cdvae.model import Model
+from cdvae.runs import scoring
+from cdvae.runs.scoring import Draw
 from cdvae.runs.settings import Profile, load_profile
-from cdvae.tools.files import InputError, atomic, cache_root, code_hash, key_of, sha256, write_json
+from cdvae.runs.store import Fitted, Run, Store
+from cdvae.tools.device import one_thread, pick_device
+from cdvae.tools.files import InputError, atomic, cache_root, key_of
+from cdvae.tools.meaning import meaning
 from cdvae.tools.progress import Progress
 from cdvae.tools.provenance import circumstances, peak_memory_mb
-from cdvae.training import Examples, Training, fit, mean_loss
-
-MODEL_ROOMS = (
-    "gaussian",
-    "networks",
-    "dvae",
-    "ties",
-    "model",
-    "methods/baselines",
-    "methods/build",
-    "training",
-)
-GUIDANCE_ROOMS = ("guidance",)
-SCORE_ROOMS = ("metrics", "data/drawn/modes", "likelihood", "runs/scoring")
-
-Draw = Callable[[slice, int], Tensor]  # (test examples, n) -> samples (batch, n, C_g, 32, 32)
+from cdvae.training import Examples, mean_loss
 
 
-@dataclass(frozen=True)
-class Run:
-    """One cell of the tables."""
-
-    task: str
-    method: str
-    seed: int
-
-    def __str__(self) -> str:
-        return f"{self.task}/{self.method}/{self.seed}"
-
-    @classmethod
-    def named(cls, name: str) -> "Run":
-        """The run that is printed so."""
-        task, method, seed = name.split("/")
-        return cls(task, method, int(seed))
-
-    @property
-    def is_joint(self) -> bool:
-        """Whether the method models p(x_c, x_g)."""
-        return self.method in JOINT
-
-
-@cache
-def room_hash(names: tuple[str, ...]) -> str:
-    return code_hash(*(f"{name}.py" for name in names))
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; "auto" takes a GPU where there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.zeros(0, device=name).device
-    except (RuntimeError, AssertionError):
-        raise InputError(f"device '{name}' cannot be used here: try --device cpu") from None
-
-
-def best_row(history: list[dict]) -> dict:
-    """The check whose weights were kept."""
-    return min(history, key=lambda row: row["valid_loss"])
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread, so that results do not depend on how many cores a machine has.
-
-    Torch's threads and those of the linear algebra beneath NumPy and SciPy, which solves the
-    eigenproblem of the embedding.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-class Experiment:
+class Experiment(Store):
     """Every run of one profile on one source; holds the data of one task at a time."""
 
     def __init__(
@@ -133,8 +41,15 @@ class Experiment:
         sizes = (profile.n_train, profile.n_valid, profile.n_test)
         folder = Path(root).expanduser() if root else None
         self.source = Source(data, folder, *sizes, profile.data_seed)
+        self._settings: dict[str, Profile] = {}
         self._plans: dict[str, Plan] = {}
         self._loaded: tuple[str, dict[str, Fields]] | None = None
+
+    def settings(self, task: str) -> Profile:
+        """The profile's settings for a task."""
+        if task not in self._settings:
+            self._settings[task] = self.profile.of(task)
+        return self._settings[task]
 
     def runs(
         self,
@@ -146,20 +61,28 @@ class Experiment:
 
         Where the true conditional is known it is scored as one more method.
         """
-        tasks = tasks or list(self.source.tasks())
+        tasks = list(dict.fromkeys(tasks or self.source.tasks()))
         for task in tasks:
             self.source.check(task_named(task))
-        chosen = methods or list(self.profile.methods)
-        for method in chosen:
-            if method not in ALL_METHODS:
-                raise InputError(f"unknown method '{method}': choose from {', '.join(ALL_METHODS)}")
-        if methods is None and self.source.name == "scenes":
-            chosen.append("truth")
-        every = [(t, m, s) for t in tasks for m in chosen for s in seeds or self.profile.seeds]
-        runs = [Run(*each) for each in every if each[1] not in MOTION_ONLY or each[0] == "motion"]
-        if not runs:
-            raise InputError(f"{', '.join(chosen)}: predicts motion only: give --tasks motion")
-        return runs
+        chosen = list(dict.fromkeys(methods or self.profile.methods))
+        for name in chosen:
+            method(name)
+        if methods is None and self.entry.truth:
+            chosen += [name for name, each in rows().items() if each.kind == "truth"]
+        seeds = list(dict.fromkeys(seeds or self.profile.seeds))
+        every = [Run(t, m, s) for t in tasks for m in chosen for s in seeds]
+        found = [run for run in every if method(run.method).serves(run.task)]
+        if not found:
+            has = ", ".join(dict.fromkeys(task for name in chosen for task in method(name).tasks))
+            raise InputError(f"{', '.join(chosen)}: predicts {has} only: give --tasks {has}")
+        if not self.entry.truth and any(method(run.method).kind == "truth" for run in found):
+            raise InputError(f"--data {self.source.name} does not know the truth: leave it out")
+        return found
+
+    @property
+    def entry(self) -> sources.DataSet:
+        """What the data set is."""
+        return sources.data_set(self.source.name)
 
     def plan(self, task: str) -> Plan:
         if task not in self._plans:
@@ -177,38 +100,41 @@ class Experiment:
         """Let go of the data of the present task."""
         self._loaded = None
 
+    def is_learned(self, run: Run) -> bool:
+        return method(run.method).is_learned
+
+    def checks(self, run: Run) -> int:
+        return self.settings(run.task).training.checks
+
     def model_key(self, run: Run) -> str:
-        """The key of all that shapes a run's model."""
-        settings = settings_of(run.method, self.profile.of(run.task))
-        rooms = (*MODEL_ROOMS, *OWN_ROOMS.get(run.method, ()))
-        rooms += ("methods/neighbours",) * ("spaces" in settings)
-        code = room_hash(rooms), room_hash(GUIDANCE_ROOMS)
+        """The key of data, settings and code: of the method, its training, its examples."""
+        entry, profile = method(run.method), self.settings(run.task)
+        parts: list[Any] = [entry.build or entry.fit or entry.kind]
+        parts += [scoring.trained] if entry.is_learned else []
+        parts += [with_flips] if profile.flips else []
+        if entry.guided_code(profile):
+            parts.append(guidance.targets)
         return key_of(
-            self.plan(run.task).key, *asdict(run).values(), settings, code, self.device.type
+            *(self.plan(run.task).key, asdict(run), entry.settings(profile)),
+            *(meaning(*parts), self.device.type),
         )
 
     def score_key(self, run: Run) -> str:
-        """The key of all that shapes a run's scores."""
-        settings = asdict(self.profile.likelihood) if run.method in BOUNDED else {}
-        settings |= {"n_test": n} if (n := scored_on(run.method, self.profile.of(run.task))) else {}
-        return key_of(self.model_key(run), COUNTS, settings, room_hash(SCORE_ROOMS))
-
-    def checkpoint(self, run: Run) -> Path:
-        return cache_root() / "models" / f"{self.model_key(run)}.safetensors"
-
-    def score_file(self, run: Run) -> Path:
-        return cache_root() / "scores" / f"{self.score_key(run)}.json"
-
-    def steps(self, run: Run) -> int:
-        """How many steps of progress are left of a run: its checks, and one for the scores."""
-        if self.score_file(run).exists():
-            return 0
-        trains = run.method in LEARNED and not self.checkpoint(run).exists()
-        return 1 + trains * self.profile.of(run.task).training.checks
+        """The key of the model, and of the scores' settings and code."""
+        entry, profile = method(run.method), self.settings(run.task)
+        parts: list[Any] = [entry.build or entry.fit, scoring.drawing, scoring.sample_rows]
+        parts += [score_samples]
+        if self.entry.truth:
+            parts += [self.entry.truth, scoring.mode_rows, scoring.drawing_truth]
+        parts += [mean_loss] if entry.is_joint else []
+        parts += [scoring.likelihood_rows] if entry.has_likelihood else []
+        settings = asdict(profile.likelihood) if entry.has_likelihood else {}
+        settings |= {"n_test": entry.n_scored(profile, self.profile.n_test)}
+        return key_of(self.model_key(run), COUNTS, settings, meaning([p for p in parts if p]))
 
     def shown_in_training(self, task: str) -> Fields:
         """The training split: its first `n_used` examples, with mirror images if `flips`."""
-        train, settings = self.fields(task)["train"], self.profile.of(task)
+        train, settings = self.fields(task)["train"], self.settings(task)
         if settings.n_used:
             train = train.rows(torch.arange(len(train)) < settings.n_used)
         return with_flips(train) if settings.flips else train
@@ -224,16 +150,18 @@ class Experiment:
 
     def targets(self, task: str, n_code: int) -> Tensor:
         """Embedding targets p_c and p_g of the training split: (2, N, n_code)."""
-        settings = self.profile.of(task)
+        settings = self.settings(task)
         weight = settings.guidance.semantic_weight
-        about = {"flips": settings.flips, "n_used": settings.n_used}
-        some = [pair for pair in about.items() if pair[1]]
-        key = key_of(self.plan(task).key, n_code, weight, room_hash(GUIDANCE_ROOMS), *some)
+        code = meaning(guidance.targets, *([with_flips] if settings.flips else []))
+        shaped = (n_code, weight, settings.flips, settings.n_used, code)
+        key = key_of(self.plan(task).key, *shaped)
         path = cache_root() / "targets" / f"{key}.safetensors"
         if not path.exists():
+            train = self.shown_in_training(task)
+            layers = (train.x_c, train.x_g, train.semantics, train.n_labels)
             try:
                 with one_thread():
-                    pair = guidance.targets(self.shown_in_training(task), n_code, weight)
+                    pair = guidance.targets(*layers, n_code, weight)
             except ValueError as error:
                 raise InputError(f"{task}: {error}: give more or more varied examples") from None
             with atomic(path) as temporary:
@@ -245,123 +173,62 @@ class Experiment:
         """Make the fields and embedding targets of these runs."""
         for task in dict.fromkeys(run.task for run in runs):
             self.fields(task)
-            methods = {run.method for run in runs if run.task == task}
-            for n_code in {guided_code(method, self.profile.of(task)) for method in methods} - {0}:
+            names = {run.method for run in runs if run.task == task}
+            settings = self.settings(task)
+            for n_code in {method(name).guided_code(settings) for name in names} - {0}:
                 self.targets(task, n_code)
         self.forget()
 
-    def training(self, run: Run) -> Training:
-        """The settings of a run's training."""
-        return training_of(run.method, self.profile.of(run.task))
-
-    def untrained(self, run: Run) -> nn.Module:
+    def untrained(self, run: Run) -> Model:
         """A model as training begins; initial weights come from torch's global random state."""
-        return untrained(run.method, task_named(run.task), self.profile.of(run.task))
+        return method(run.method).build(task_named(run.task), self.settings(run.task))
 
-    def model(self, run: Run, progress: Progress | None = None) -> nn.Module:
-        """The trained model of a run, loaded or trained."""
-        path = self.checkpoint(run)
-        if not path.exists():
-            with one_thread():
-                self.train(run, path, progress or Progress(0, quiet=True))
-        model = self.untrained(run)
-        with safe_open(path, framework="pt") as file:
-            model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
-        return model.to(self.device).eval()
-
-    def record(self, run: Run, name: str):
-        """What training left in the header of the checkpoint: "about" or "history"."""
-        with safe_open(self.checkpoint(run), framework="pt") as file:
-            return json.loads(file.metadata()[name])
-
-    def history(self, run: Run) -> list[dict[str, float]]:
-        """The rows that training left, one a check (`training.fit`)."""
-        return self.record(run, "history")
-
-    def train(self, run: Run, path: Path, progress: Progress) -> None:
-        """Train a model and write its weights, with its settings and history in their header."""
-        settings = self.profile.of(run.task)
-        n_code = guided_code(run.method, settings)
-        train = self.examples(run.task, "train", n_code)
-        valid = self.examples(run.task, "valid", n_code)
-        torch.manual_seed(run.seed)
-        model = self.untrained(run).to(self.device)
-        model.standardise(train.x_c, train.x_g)
-
-        def on_check(row: dict[str, float]) -> None:
-            speed = f"{row['images_per_second']:,.0f} images/s"
-            progress.step(f"{run} step {row['step']}: loss {row['valid_loss']:,.1f}, {speed}")
-
-        history = fit(model, train, valid, self.training(run), run.seed, on_check)
-        about = {
-            "run": asdict(run),
-            "settings": settings_of(run.method, settings),
-            "seconds": sum(row["seconds"] for row in history),
-            "circumstances": circumstances(self.device),
-            "peak_memory_mb": peak_memory_mb(self.device),
-        }
-        header = {"history": json.dumps(history), "about": json.dumps(about)}
-        with atomic(path) as temporary:
-            weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-            save_file(weights, temporary, metadata=header)
+    def fitted(self, run: Run, on_check: Callable[[dict], None]) -> Fitted:
+        entry, settings = method(run.method), self.settings(run.task)
+        n_code = entry.guided_code(settings)
+        train, valid = (self.examples(run.task, split, n_code) for split in ("train", "valid"))
+        task = task_named(run.task)
+        made = scoring.trained(entry, task, settings, train, valid, run.seed, on_check)
+        return Fitted(*made, entry.settings(settings), {})
 
     def sampler(self, run: Run, split: str, progress: Progress | None = None) -> tuple[Draw, dict]:
         """A function that draws samples for a split, and what is to be known of the method."""
-        fields = self.fields(run.task)[split]
-        generator = torch.Generator(self.device).manual_seed(run.seed)
-        if run.method == "truth":
-            truth = fields.truth.to(self.device)
-            rows = torch.arange(len(fields), device=self.device)
-            return lambda part, n: truth.sample(rows[part], n, generator), {}
-        x_c = fields.x_c.to(self.device)
-        if run.method not in LEARNED:
-            train, valid = (self.examples(run.task, split) for split in ("train", "valid"))
-            if len(train) < max(COUNTS):
-                raise InputError(
-                    f"{run.task}: {len(train)} training examples are too few for {max(COUNTS)} "
-                    f"neighbours: give more, or leave out {run.method} with --methods"
-                )
-            settings, n = self.profile.of(run.task), max(COUNTS)
-            sigmas, spaces = settings.nearest.sigmas, settings.spaces
-            if run.method == "nn" and spaces != PLAIN_SPACES:
-                model, about = fit_neighbours(train, valid, sigmas, spaces, n)
-            else:
-                model, about = fit_unlearned(run.method, train, valid, sigmas, n)
-            return lambda part, n: model.sample(x_c[part], n, generator), about
-        model = self.model(run, progress)
-        about = self.record(run, "about")
-        about["checkpoint_sha256"] = sha256(self.checkpoint(run))
-        about["images_per_second"] = max(row["images_per_second"] for row in self.history(run))
-        return lambda part, n: model.sample(x_c[part], n, generator), about
+        entry, fields = method(run.method), self.fields(run.task)[split]
+        if entry.kind == "truth":
+            return scoring.drawing_truth(fields, self.device, run.seed), {}
+        if entry.is_learned:
+            model, about = self.model(run, progress), self.about_model(run)
+        else:
+            model, about = self.unlearned(run, entry)
+        return scoring.drawing(model, fields.x_c.to(self.device), run.seed), about
 
-    def scores(self, run: Run, progress: Progress | None = None) -> dict:
-        """Scores of a run on the test split, loaded or made: {"rows", "provenance"}."""
-        path = self.score_file(run)
-        if not path.exists():
-            with one_thread():
-                write_json(path, self.score(run, progress or Progress(0, quiet=True)))
-            if progress:
-                progress.step(f"{run} scored")
-        return json.loads(path.read_text(encoding="utf-8"))
+    def unlearned(self, run: Run, entry: Method) -> tuple[Any, dict]:
+        """A method without weights, fitted to its examples, and what is to be known of it."""
+        train, valid = (self.examples(run.task, split) for split in ("train", "valid"))
+        if len(train) < max(COUNTS):
+            raise InputError(
+                f"{run.task}: {len(train)} training examples are too few for {max(COUNTS)} "
+                f"neighbours: give more, or leave out {run.method} with --methods"
+            )
+        return entry.fit(train, valid, self.settings(run.task), max(COUNTS))
 
-    def score(self, run: Run, progress: Progress) -> dict:
+    def score(self, run: Run, progress: Progress) -> dict[str, Any]:
         """Score a run; also keeps the scores of each test example beside the others."""
+        entry, settings = method(run.method), self.settings(run.task)
         draw, about = self.sampler(run, "test", progress)
-        test = self.examples(run.task, "test")
-        n_test = scored_on(run.method, self.profile.of(run.task)) or len(test)
+        fields, test = self.fields(run.task)["test"], self.examples(run.task, "test")
         start = time.perf_counter()
-        each = score_samples(draw, test.x_g[:n_test])
+        each = score_samples(draw, test.x_g[: entry.n_scored(settings, len(test))])
         seconds = time.perf_counter() - start
-        rows = sample_rows(each, task_named(run.task))
-        if self.fields(run.task)["test"].truth is not None:
-            rows += mode_rows(draw, self.fields(run.task)["test"], run.seed)
-        if run.is_joint:
+        rows = scoring.sample_rows(each, task_named(run.task))
+        if fields.truth is not None:
+            rows += scoring.mode_rows(draw, fields, run.seed)
+        if entry.is_joint:
             rows.append(("nll_joint", 1, self.joint_bound(run), "nats"))
-        if run.method in BOUNDED:
-            settings = self.profile.likelihood
-            rows += likelihood_rows(self.model(run), test.x_c, test.x_g, settings, run.seed)
-        kept = self.score_file(run).with_suffix(".safetensors")
-        with atomic(kept) as temporary:
+        if entry.has_likelihood:
+            given = (self.model(run), test.x_c, test.x_g, self.profile.likelihood, run.seed)
+            rows += scoring.likelihood_rows(*given)
+        with atomic(self.score_file(run).with_suffix(".safetensors")) as temporary:
             save_file({name: value.contiguous() for name, value in each.items()}, temporary)
         about |= {"score_seconds": seconds, "score_peak_memory_mb": peak_memory_mb(self.device)}
         about |= {"score_circumstances": circumstances(self.device), "key": self.score_key(run)}
@@ -370,7 +237,7 @@ class Experiment:
 
     def n_train(self, task: str) -> int:
         """How many examples the methods are trained on; mirror images do not count."""
-        n, used = len(self.fields(task)["train"]), self.profile.of(task).n_used
+        n, used = len(self.fields(task)["train"]), self.settings(task).n_used
         return min(n, used or n)
 
     def each_score(self, run: Run) -> dict[str, Tensor]:
@@ -380,8 +247,9 @@ class Experiment:
 
     def joint_bound(self, run: Run) -> float:
         """The bound on −log p(x_c, x_g) that the model reports (Eq. 2), nats per test example."""
-        settings = self.profile.of(run.task)
-        test = self.examples(run.task, "test", guided_code(run.method, settings))
+        settings = self.settings(run.task)
+        n_code = method(run.method).guided_code(settings)
+        test = self.examples(run.task, "test", n_code)
         return mean_loss(self.model(run), test, settings.training.batch_size, run.seed)["loss"]
 
 

@@ -1,15 +1,19 @@
 """Several runs side by side: on a CPU, two small networks train faster on a core each than in turn.
 
-Every run uses one thread (`experiments.one_thread`), in a worker or not.
+Every run uses one thread (`tools.device.one_thread`), in a worker or not.
 """
 
 import multiprocessing
 from concurrent.futures import Future, ProcessPoolExecutor
 from queue import Empty, Queue
 
-from cdvae.runs.experiment import Experiment, Run
+from cdvae.methods import methods
+from cdvae.methods.registry import Method
+from cdvae.runs.store import Run, Store
+from cdvae.tools import plugins
 from cdvae.tools.chunks import cores, start_worker
 from cdvae.tools.progress import Progress
+from cdvae.tools.registry import owner
 
 MOST_WORKERS = 8  # each holds one task's data, about half a gigabyte in the quick profile
 
@@ -26,28 +30,41 @@ class Messenger:
 def start_messenger(messages: Queue) -> None:
     global _messages
     _messages = messages
+    plugins.load()  # before a run that needs them comes
     start_worker()
 
 
-def work(experiment: Experiment, run: Run) -> None:
-    experiment.scores(run, Messenger())
+def work(store: Store, run: Run) -> None:
+    store.scores(run, Messenger())
 
 
-def score_all(experiment: Experiment, runs: list[Run], progress: Progress) -> None:
+def score_all(store: Store, runs: list[Run], progress: Progress) -> None:
     """Train and score what is missing of these runs; what is done is kept if one of them fails."""
-    missing = [run for run in runs if experiment.steps(run)]
-    if experiment.device.type == "cpu" and len(missing) > 1:
-        experiment.prepare(missing)  # once, before workers would each do it
-    score_pairs([(experiment, run) for run in missing], progress)
+    missing = [run for run in runs if store.steps(run)]
+    if store.device.type == "cpu" and len(missing) > 1:
+        store.prepare(missing)  # once, before workers would each do it
+    score_pairs([(store, run) for run in missing], progress)
 
 
-def score_pairs(pairs: list[tuple[Experiment, Run]], progress: Progress) -> None:
-    """The same for runs of several experiments."""
-    n_workers = min(cores(), MOST_WORKERS, len(pairs))
-    if n_workers < 2 or any(experiment.device.type != "cpu" for experiment, _ in pairs):
-        for experiment, run in pairs:
-            experiment.scores(run, progress)
-        return
+def score_pairs(pairs: list[tuple[Store, Run]], progress: Progress) -> None:
+    """The same for runs of several stores."""
+    apart = [pair for pair in pairs if pair[0].device.type == "cpu" and travels(pair[1])]
+    n_workers = min(cores(), MOST_WORKERS, len(apart))
+    apart = apart if n_workers > 1 else []
+    if apart:
+        side_by_side(apart, n_workers, progress)
+    for store, run in pairs:
+        if (store, run) not in apart:
+            store.scores(run, progress)
+
+
+def travels(run: Run) -> bool:
+    """Whether a worker knows the run's method: one of a notebook's cells it does not."""
+    return run.method not in methods() or owner(Method, run.method) != "__main__"
+
+
+def side_by_side(pairs: list[tuple[Store, Run]], n_workers: int, progress: Progress) -> None:
+    """Runs in processes of their own."""
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
     pool = ProcessPoolExecutor(n_workers, context, start_messenger, (messages,))

@@ -1,18 +1,45 @@
-"""The rows that a run adds to scores.csv: (metric, n_samples, value, unit)."""
+"""What a run is scored by, and the rows that it adds to scores.csv: (metric, n, value, unit)."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from cdvae.data.drawn.modes import Modes
+from cdvae.data.drawn.scenes import SceneTruth
 from cdvae.data.fields import Fields, Task
-from cdvae.likelihood import bits_per_dimension, effective, log_mean, log_weights
+from cdvae.likelihood import Likelihood, bits_per_dimension, effective, log_mean, log_weights
 from cdvae.metrics import COUNTS, rank_deviation
-from cdvae.runs.settings import Likelihood
+from cdvae.model import Model
+from cdvae.training import Examples, fit
 
+Draw = Callable[[slice, int], Tensor]  # (test examples, n) -> samples (batch, n, C_g, 32, 32)
 Row = tuple[str, int, float, str]
 MODE_SCENES, MODE_BATCH = 200, 10  # scenes whose modes are looked for
+
+
+def trained(
+    method, task: Task, profile, train: Examples, valid: Examples, seed: int, on_check
+) -> tuple[Model, list[dict]]:
+    """A method's model, trained with a profile's settings, and its history (`training.fit`)."""
+    torch.manual_seed(seed)
+    model = method.build(task, profile).to(train.x_c.device)
+    model.standardise(train.x_c, train.x_g)
+    return model, fit(model, train, valid, method.training(profile), seed, on_check)
+
+
+def drawing(model, x_c: Tensor, seed: int) -> Draw:
+    """The samples of a model for the rows of x_c, from a stream of their own."""
+    generator = torch.Generator(x_c.device).manual_seed(seed)
+    return lambda part, n: model.sample(x_c[part], n, generator)
+
+
+def drawing_truth(fields: Fields, device: torch.device, seed: int) -> Draw:
+    """Samples of the exact conditional."""
+    truth, rows = fields.truth.to(device), torch.arange(len(fields), device=device)
+    generator = torch.Generator(device).manual_seed(seed)
+    return lambda part, n: truth.sample(rows[part], n, generator)
 
 
 def sample_rows(each: dict[str, Tensor], task: Task) -> list[Row]:
@@ -29,9 +56,11 @@ def sample_rows(each: dict[str, Tensor], task: Task) -> list[Row]:
 
 
 @torch.no_grad()
-def mode_rows(draw, test: Fields, seed: int) -> list[Row]:
-    """Coverage and frequencies of the true modes, where the truth is known (`modes.Modes`)."""
+def mode_rows(draw: Draw, test: Fields, seed: int) -> list[Row]:
+    """Coverage and frequencies of the true modes, where they are known (`modes.Modes`)."""
     truth, found = test.truth, {}
+    if not isinstance(truth, SceneTruth):
+        return []
     generator = torch.Generator(test.x_g.device).manual_seed(seed)
     for rows in torch.arange(min(MODE_SCENES, len(test))).split(MODE_BATCH):
         modes = Modes(truth, rows.to(test.x_g.device), generator)
@@ -44,7 +73,9 @@ def mode_rows(draw, test: Fields, seed: int) -> list[Row]:
     ]
 
 
-def likelihood_rows(model, x_c: Tensor, x_g: Tensor, settings: Likelihood, seed: int) -> list[Row]:
+def likelihood_rows(
+    model: Model, x_c: Tensor, x_g: Tensor, settings: Likelihood, seed: int
+) -> list[Row]:
     """Negative log-likelihoods of the first test examples: the bound (1 draw) and the estimate.
 
     For P(x_c, x_g) and P(x_g | x_c), where the model has them: nats per example with the standard

@@ -1,147 +1,81 @@
-"""Profiles: every setting of a run as one frozen value, read from profiles.toml."""
+"""Profiles: every setting of a run as one frozen value.
+
+A method's settings and their defaults stand beside its class, in the tables that its entry names;
+those defaults are the quick profile's. profiles.toml states the rest, and what other profiles have
+that differs.
+"""
 
 import tomllib
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from cdvae.methods.crossconv import Sizes
-from cdvae.methods.energy_unet import NoiseUNet
-from cdvae.methods.flow_matching import Flow
-from cdvae.methods.jmvae import SharedCode
-from cdvae.methods.spatial import Spatial
+from cdvae.guidance import Guidance
+from cdvae.likelihood import Likelihood
+from cdvae.methods import methods
+from cdvae.methods.crossconv import Frames
 from cdvae.tools.files import InputError
 from cdvae.training import Training
 
-
-@dataclass(frozen=True)
-class Network:
-    stem: tuple
-    hidden: int
-    latents: tuple
-    shallow: int
-    noise_floor: float
-
-
-@dataclass(frozen=True)
-class Tie:
-    sigma: float
-    share: float
-    exact: bool
-    mdn_hidden: int
-    mdn_sigma_min: float
-    mdn_normalised: bool
-
-
-@dataclass(frozen=True)
-class Guidance:
-    semantic_weight: float
-
-
-@dataclass(frozen=True)
-class Cvae:
-    width: int
-    code: int
-    sigma: float
-
-
-@dataclass(frozen=True)
-class Nearest:
-    sigmas: tuple
-
-
-@dataclass(frozen=True)
-class Likelihood:
-    n_test: int
-    n_samples: int
-
-
-@dataclass(frozen=True)
-class FlowNetwork:
-    steps: int
-    sigma: float
-    network: Sizes
-
-
-@dataclass(frozen=True)
-class Extension:
-    steps: int
-    network: Spatial
-
-
-@dataclass(frozen=True)
-class JointCode:
-    steps: int
-    network: SharedCode
-
-
-@dataclass(frozen=True)
-class FlowMatcher:
-    steps: int
-    n_test: int
-    network: Flow
-
-
-@dataclass(frozen=True)
-class NoiseRegressor:
-    steps: int
-    network: NoiseUNet
-
-
-@dataclass(frozen=True)
-class Dynamics:
-    n_train: int
-    n_valid: int
-    n_test: int
-    n_samples: int
-    clip_steps: int
-    size: int
-    sigma: float
-    network: Sizes
-    training: Training
+COMMON = {  # tables that belong to no method
+    "training": Training,
+    "likelihood": Likelihood,
+    "guidance": Guidance,
+    "dynamics": Frames,
+}
 
 
 @dataclass(frozen=True)
 class Profile:
-    """All settings; profiles.toml says what each one means."""
+    """All settings; `profile.cvae` is the table of settings of that name."""
 
     name: str
-    seeds: tuple
-    methods: tuple
-    data_seed: int
-    n_train: int
+    seeds: tuple  # of the runs of each method
+    methods: tuple  # the rows that are made unless others are asked for
+    data_seed: int  # of drawn data, and of the order of files
+    n_train: int  # examples at the most …
     n_valid: int
     n_test: int
-    flips: bool
-    n_used: int
-    spaces: tuple
-    network: Network
-    tie: Tie
-    guidance: Guidance
-    cvae: Cvae
-    nearest: Nearest
-    likelihood: Likelihood
-    training: Training
-    crossconv: FlowNetwork
-    spatial: Extension
-    jmvae: JointCode
-    fm: FlowMatcher
-    unet: NoiseRegressor
-    dynamics: Dynamics
-    steps_of: dict
-    by_task: dict
+    flips: bool  # train on every example's mirror image as well
+    n_used: int  # train on the first so many of the n_train; 0: on all
+    steps_of: dict  # steps of methods whose training is longer or shorter: steps_of.cvae = …
+    by_task: dict  # settings of a task that differ: by_task.motion.cvae.sigma = …
+    tables: dict[str, Any] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        tables = self.__dict__.get("tables", {})
+        if name in tables:
+            return tables[name]
+        raise AttributeError(f"profile {self.__dict__.get('name')} has no setting '{name}'")
+
+    def values(self) -> dict[str, Any]:
+        """The settings as plain nested dicts, as profiles.toml has them."""
+        found = asdict(self)
+        return found | found.pop("tables")
 
     def of(self, task: str) -> "Profile":
         """The settings for one task: what `by_task` says of it, laid over the others."""
-        changes = self.by_task.get(task, {})
-        return build(Profile, merged(asdict(self), changes), f"profile {self.name}, {task}")
+        if task not in self.by_task:
+            return self
+        changed = merged(self.values(), self.by_task[task])
+        return profile_from(changed, f"profile {self.name}, {task}")
+
+
+def kinds() -> dict[str, type]:
+    """The dataclass of each table of settings, by its name."""
+    return COMMON | {
+        name: kind for each in methods().values() for name, kind in each.tables.items()
+    }
 
 
 def profile_names() -> list[str]:
     return list(all_profiles())
 
 
+@cache
 def all_profiles() -> dict[str, dict]:
+    """profiles.toml as it stands."""
     path = Path(__file__).parents[1] / "profiles.toml"
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
@@ -154,8 +88,22 @@ def load_profile(name: str, **changes: Any) -> Profile:
     profiles = all_profiles()
     if name not in profiles:
         raise InputError(f"unknown profile '{name}': choose from {', '.join(profiles)}")
-    settings = merged(profiles["quick"], profiles[name] if name != "quick" else {})
-    return build(Profile, merged(settings, changes) | {"name": name}, f"profile {name}")
+    settings = {table: asdict(kind()) for table, kind in kinds().items()}
+    for layer in (profiles["quick"], profiles[name] if name != "quick" else {}, changes):
+        settings = merged(settings, layer)
+    return profile_from(settings | {"name": name}, f"profile {name}")
+
+
+def profile_from(values: dict, where: str) -> Profile:
+    """A profile from plain nested dicts, each table as its dataclass."""
+    known = kinds()
+    tables = {
+        name: build(known[name], values[name], f"{where}, {name}")
+        for name in values
+        if name in known and isinstance(values[name], dict)
+    }
+    rest = {name: value for name, value in values.items() if name not in tables}
+    return build(Profile, rest | {"tables": tables}, where)
 
 
 def merged(base: dict, changes: dict) -> dict:
@@ -169,20 +117,18 @@ def merged(base: dict, changes: dict) -> dict:
 
 def build(kind: type, values: dict, where: str) -> Any:
     """A dataclass from a table; unknown, missing and mistyped settings are named."""
-    known = {field.name for field in fields(kind)}
+    known = {each.name for each in fields(kind)}
     if unknown := sorted(set(values) - known):
         raise InputError(f"{where}: unknown setting '{unknown[0]}': known are {sorted(known)}")
-    types, settings = get_type_hints(kind), {}
-    for name in values:
-        settings[name] = coerce(types[name], values[name], f"{where}, {name}")
-    required = {field.name for field in fields(kind)} - set(settings)
-    if required:
-        raise InputError(f"{where}: setting '{sorted(required)[0]}' is missing")
-    return kind(**settings)
+    if missing := sorted(known - set(values)):
+        raise InputError(f"{where}: setting '{missing[0]}' is missing")
+    types = get_type_hints(kind)
+    return kind(**{name: coerce(types[name], values[name], f"{where}, {name}") for name in values})
 
 
-def coerce(kind: type, value: Any, where: str) -> Any:
+def coerce(kind: Any, value: Any, where: str) -> Any:
     """`value` as the type that the setting has."""
+    kind = getattr(kind, "__origin__", kind)  # dict of dict[str, Any]
     if is_dataclass(kind) and isinstance(value, dict):
         return build(kind, value, where)
     if kind is tuple and isinstance(value, (list, tuple)):

@@ -7,6 +7,7 @@ the package, and nothing outside it, has to be told.
 import sys
 from typing import Any, TypeVar
 
+from cdvae.tools import plugins
 from cdvae.tools.files import InputError
 
 Entry = TypeVar("Entry")
@@ -32,4 +33,10 @@ def register(entry: Entry) -> Entry:
 
 def entries(kind: type[Entry]) -> dict[str, Entry]:
     """The entries of a kind by name, in the order in which they were registered."""
+    plugins.load()
     return {name: entry for name, (entry, _) in _ENTRIES.get(kind, {}).items()}
+
+
+def owner(kind: type, name: str) -> str:
+    """The name of the module that registered an entry."""
+    return _ENTRIES[kind][name][1]

@@ -1,0 +1,62 @@
+"""Code of the user's own that registers entries: files given by --use, and installed packages.
+
+A package names its module under the entry-point group `cdvae.methods`. Files stand in $CDVAE_USE,
+so that the kernels of notebooks and the workers of a run load them too.
+"""
+
+import importlib.util
+import os
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from cdvae.tools.files import InputError
+
+GROUP = "cdvae.methods"
+VARIABLE = "CDVAE_USE"
+
+_loaded: set[str] = set()
+
+
+def use(path: str | Path) -> None:
+    """Load a file of one's own, here and in every process that is started from here on.
+
+    Raises InputError for a file that is not there or fails as it is loaded.
+    """
+    place = str(Path(path).expanduser().resolve())
+    load_file(place)
+    before = os.environ.get(VARIABLE, "")
+    if place not in before.split(os.pathsep):
+        os.environ[VARIABLE] = os.pathsep.join(filter(None, [before, place]))
+
+
+def load() -> None:
+    """Load what has not been loaded yet: the files in $CDVAE_USE, then installed packages."""
+    for place in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
+        load_file(place)
+    if GROUP not in _loaded:
+        _loaded.add(GROUP)  # before they are loaded: they may ask for entries
+        for each in entry_points(group=GROUP):
+            each.load()
+
+
+def load_file(place: str) -> None:
+    """Import a Python file under its own name, once."""
+    if place in _loaded:
+        return
+    path = Path(place)
+    if not path.is_file():
+        raise InputError(f"no file {path}: give --use a Python file that registers your entries")
+    other = getattr(sys.modules.get(path.stem), "__file__", None)
+    if path.stem in sys.modules and (other is None or Path(other).resolve() != path):
+        raise InputError(f"{path.name} has the name of the module {path.stem}: rename the file")
+    _loaded.add(place)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the user's code raises
+        _loaded.discard(place)
+        del sys.modules[path.stem]
+        raise InputError(f"{path} cannot be used: {type(error).__name__}: {error}") from error
