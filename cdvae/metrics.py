@@ -4,7 +4,7 @@ Best error of N and variance both gain from more noise, whatever the input; a pr
 in expectation, for draws from the true conditional alone (Gneiting & Raftery 2007).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -106,10 +106,12 @@ def score_samples(
     x_g: Tensor,
     counts: tuple[int, ...] = COUNTS,
     batch_size: int = 25,
+    own: Mapping[str, Callable[[Tensor, Tensor], Tensor]] | None = None,
 ) -> dict[str, Tensor]:
     """Scores of each test example, streaming over batches so that memory does not grow with N.
 
-    draw(part, n) gives samples (batch, n, C, 32, 32) for the test examples of that slice.
+    draw(part, n) gives samples (batch, n, C, 32, 32) for the test examples of that slice. own:
+    further scores by name, of samples and truth, (batch,) each.
     Returns best_error (N, counts) in unit², best_error_l1 (N, counts), variance, energy_score,
     crps and variogram_score (N,), ranks (N, 16 C).
     """
@@ -125,6 +127,8 @@ def score_samples(
             "energy_score": energy_score(samples, truth),
             "ranks": ranks(samples, truth, generator),
         }
-        for name, values in (scores | grid_scores(samples, truth)).items():
+        scores |= grid_scores(samples, truth)
+        scores |= {name: score(samples, truth) for name, score in (own or {}).items()}
+        for name, values in scores.items():
             parts.setdefault(name, []).append(values.cpu())
     return {name: torch.cat(values) for name, values in parts.items()}

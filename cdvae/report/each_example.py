@@ -11,11 +11,12 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from cdvae.report.results import results_folder
-from cdvae.runs.experiment import Experiment, Run
+from cdvae.report.results import key_of_run, results_folder
+from cdvae.runs.experiment import Experiment
+from cdvae.runs.measures import compared
+from cdvae.runs.store import Run
 from cdvae.tools.files import atomic
 
-METRICS = ("best_error", "variance", "energy_score")
 NAME = "each_example.safetensors"
 
 Scores = dict[str, np.ndarray]  # {metric: (n_test,)}
@@ -32,7 +33,7 @@ def keep(experiment: Experiment, runs: list[Run]) -> dict[Run, Scores]:
         found = still_valid(experiment, path)
     for run in runs:
         scores = experiment.each_score(run)
-        found[run] = {m: scores[m].numpy().reshape(len(scores[m]), -1)[:, -1] for m in METRICS}
+        found[run] = {m: scores[m].numpy().reshape(len(scores[m]), -1)[:, -1] for m in compared()}
     found = dict(sorted(found.items(), key=lambda pair: str(pair[0])))
     arrays = {
         f"{run}/{metric}": np.ascontiguousarray(values)
@@ -50,7 +51,6 @@ def still_valid(experiment: Experiment, path: Path) -> dict[Run, Scores]:
     found = {}
     with safe_open(path, framework="numpy") as file:
         for name, key in json.loads(file.metadata()["keys"]).items():
-            run = Run.named(name)
-            if key == experiment.score_key(run):
-                found[run] = {m: file.get_tensor(f"{name}/{m}") for m in METRICS}
+            if key == key_of_run(experiment, name):
+                found[Run.named(name)] = {m: file.get_tensor(f"{name}/{m}") for m in compared()}
     return found

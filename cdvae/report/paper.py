@@ -4,14 +4,6 @@ import math
 
 from pandas import DataFrame
 
-METHOD_NAMES = {
-    "nn": "NN",
-    "cvae": "CVAE",
-    "shallow": "Shallow",
-    "gauss": "Gauss",
-    "mdn4": "MDN4",
-    "mdn12": "MDN12",
-}
 LAYERS = {"relighting": "shading", "resaturation": "saturation", "motion": "motion"}
 
 # Table 1: −log p(x_c, x_g) in nats. CVAE's entry is quoted there from Walker et al., in whose
@@ -49,6 +41,7 @@ TABLES = {
         "mdn12": (1.61, 0.92, 0.69, 0.62, 0.58, 2.28),
     },
 }
+ROWS = tuple(TABLES["relighting"])  # the methods of the paper's tables
 TABLE_NUMBERS = {"relighting": 2, "resaturation": 3, "motion": 4}
 
 # KL(p_gt ‖ p_pred) of motions on Visual Dynamics' shapes: circles, squares, triangles, and circles
@@ -72,7 +65,7 @@ def ratios_by_reading(scores: DataFrame) -> dict[tuple[str, str], dict[str, floa
     for (task, method), rows in scores[scores.n_samples == 100].groupby(
         ["task", "method"], sort=False
     ):
-        if method in METHOD_NAMES:
+        if method in TABLES[task]:
             ours, paper = rows.groupby("metric").value.mean(), TABLES[task][method][4] / 100
             square = ours["best_error"]
             readings = (square, math.sqrt(square), ours["best_error_l1"])

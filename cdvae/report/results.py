@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from cdvae.data.fields import TASKS
+from cdvae.methods import label, methods, rows
 from cdvae.metrics import COUNTS
-from cdvae.report.paper import LAYERS, METHOD_NAMES, TABLE_1, TABLE_NUMBERS, TABLES
-from cdvae.runs.experiment import Experiment, Run
+from cdvae.report.paper import LAYERS, TABLE_1, TABLE_NUMBERS, TABLES
+from cdvae.runs.experiment import Experiment
 from cdvae.runs.parallel import score_all
+from cdvae.runs.store import Run
 from cdvae.tools.files import atomic, output_root, write_json
 from cdvae.tools.progress import Progress
 
@@ -17,18 +20,6 @@ COLUMNS = [
     *("profile", "data", "task", "method", "seed", "metric"),
     *("n_samples", "value", "unit", "n_train", "n_test"),
 ]
-NAMES = METHOD_NAMES | {  # how methods are shown, in the order of the rows
-    "crossconv": "Cross convolution",
-    "cdvae-spatial": "CDVAE-spatial",
-    "jmvae": "JMVAE",
-    "fm": "Flow matching",
-    "unet": "Energy U-Net",
-    "marginal": "(marginal)",
-    "mean_noise": "(mean + noise)",
-    "truth": "(truth)",
-}
-
-
 TITLES = {
     1: "Table 1. Bound on −log p(x_c, x_g) as the models report it, nats [paper]",
     2: "Table 2. Relighting: best error to ground truth by samples, variance; × 10⁻² [paper]",
@@ -71,20 +62,25 @@ def collect(experiment: Experiment, runs: list[Run]) -> pd.DataFrame:
     """
     profile, data = experiment.profile, experiment.source.name
     folder = results_folder(profile.name, data)
-    rows, made = [], {}
+    lines, made = [], {}
     for run in runs:
         scored = experiment.scores(run)
         made[str(run)] = scored["provenance"]
         sizes = scored["sizes"]
         for metric, n, value, unit in scored["rows"]:
             place = (profile.name, data, *asdict(run).values(), metric, n)
-            rows.append((*place, value, unit, sizes["train"], sizes["test"]))
+            lines.append((*place, value, unit, sizes["train"], sizes["test"]))
     before, kept = still_valid(experiment, folder, set(made))
-    scores = in_order(pd.DataFrame([*before, *rows], columns=COLUMNS))
+    scores = in_order(pd.DataFrame([*before, *lines], columns=COLUMNS))
     write_csv(scores, folder / "scores.csv")
-    for number, table in all_tables(scores).items():
-        write_csv(table, folder / f"table{number}.csv")
-    about = {"profile": asdict(profile), "data": data, "runs": kept | made}
+    tables = all_tables(scores)
+    for number in TITLES:
+        path = folder / f"table{number}.csv"
+        if number in tables:
+            write_csv(tables[number], path)
+        else:
+            path.unlink(missing_ok=True)  # of methods that are no longer among the scores
+    about = {"profile": profile.values(), "data": data, "runs": kept | made}
     write_json(folder / "provenance.json", about)
     return scores
 
@@ -97,19 +93,27 @@ def still_valid(experiment: Experiment, folder: Path, made: set[str]) -> tuple[l
     kept = {
         name: about
         for name, about in before.items()
-        if name not in made and about["key"] == experiment.score_key(Run.named(name))
+        if name not in made and about["key"] == key_of_run(experiment, name)
     }
-    rows = pd.read_csv(folder / "scores.csv").itertuples(index=False, name=None)
-    return [row for row in rows if "/".join(map(str, row[2:5])) in kept], kept
+    lines = pd.read_csv(folder / "scores.csv").itertuples(index=False, name=None)
+    return [row for row in lines if "/".join(map(str, row[2:5])) in kept], kept
+
+
+def key_of_run(experiment: Experiment, name: str) -> str | None:
+    """The present key of an earlier run; None where its method or its task is not known here."""
+    run = Run.named(name)
+    if run.method not in methods() or run.task not in experiment.entry.tasks:
+        return None
+    return experiment.score_key(run)
 
 
 def in_order(scores: pd.DataFrame) -> pd.DataFrame:
     """Rows by task, method, seed in the paper's order."""
-    tasks, methods = list(LAYERS), list(NAMES)
+    tasks, names = list(TASKS), list(methods())
     rank = pd.DataFrame(
         {
             "task": scores.task.map(tasks.index),
-            "method": scores.method.map(methods.index),
+            "method": scores.method.map(names.index),
             "seed": scores.seed,
         }
     )
@@ -126,27 +130,32 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
 def all_tables(scores: pd.DataFrame) -> dict[int, pd.DataFrame]:
     """Tables 1–4 as far as there are scores for them."""
     each, tasks = summary(scores), list(dict.fromkeys(scores.task))
-    tables = {TABLE_NUMBERS[task]: error_table(each[each.task == task], task) for task in tasks}
+    tables = {
+        TABLE_NUMBERS[task]: error_table(each[each.task == task], task)
+        for task in tasks
+        if task in TABLE_NUMBERS
+    }
     likelihood = each[each.metric == "nll_joint"]
     return ({1: likelihood_table(likelihood)} if len(likelihood) else {}) | tables
 
 
 def likelihood_table(each: pd.DataFrame) -> pd.DataFrame:
     """Table 1: the bound on −log p(x_c, x_g) that each model reports, nats per example."""
-    rows = []
+    lines = []
     for row in each.itertuples():
-        paper = TABLE_1[row.task].get(row.method)
-        rows.append((LAYERS[row.task], NAMES[row.method], paper, row.mean, row.std, row.count))
-    return pd.DataFrame(rows, columns=["layer", "method", "paper", "ours", "ours_std", "n_seeds"])
+        paper = TABLE_1.get(row.task, {}).get(row.method)
+        layer = LAYERS.get(row.task, row.task)
+        lines.append((layer, label(row.method), paper, row.mean, row.std, row.count))
+    return pd.DataFrame(lines, columns=["layer", "method", "paper", "ours", "ours_std", "n_seeds"])
 
 
 def error_table(each: pd.DataFrame, task: str) -> pd.DataFrame:
     """One of Tables 2–4: best error for each number of samples, then variance, × 10⁻²."""
-    rows = []
+    lines = []
     for method in dict.fromkeys(each.method):
         mine = each[each.method == method]
-        paper = TABLES[task].get(method, (None,) * (len(COUNTS) + 1))
-        row = {"method": NAMES[method]}
+        paper = TABLES.get(task, {}).get(method, (None,) * (len(COUNTS) + 1))
+        row = {"method": label(method)}
         for column, printed in zip([*COUNTS, "variance"], paper, strict=True):
             metric, n = (
                 ("variance", max(COUNTS)) if column == "variance" else ("best_error", column)
@@ -154,8 +163,8 @@ def error_table(each: pd.DataFrame, task: str) -> pd.DataFrame:
             found = mine[(mine.metric == metric) & (mine.n_samples == n)].iloc[0]
             row |= {f"{column}_paper": printed, f"{column}_ours": 100 * found["mean"]}
             row |= {f"{column}_std": 100 * found["std"]}
-        rows.append(row | {"n_seeds": found["count"], "unit": f"1e-2 {found['unit']}"})
-    return pd.DataFrame(rows)
+        lines.append(row | {"n_seeds": found["count"], "unit": f"1e-2 {found['unit']}"})
+    return pd.DataFrame(lines)
 
 
 def printed(profile: str, data: str) -> str:
@@ -174,9 +183,9 @@ def readable(table: pd.DataFrame, number: int) -> pd.DataFrame:
     if number == 1:
         cells = [cell(r.ours, r.ours_std, r.paper, 0) for r in table.itertuples()]
         wide = table.assign(cell=cells).pivot(index="layer", columns="method", values="cell")
-        methods = [name for name in NAMES.values() if name in wide]
+        names = [each.label for each in rows().values() if each.label in wide]
         layers = [layer for layer in LAYERS.values() if layer in wide.index]
-        return wide.loc[layers, methods].rename_axis(None, axis=1).reset_index()
+        return wide.loc[layers, names].rename_axis(None, axis=1).reset_index()
     shown = pd.DataFrame({"method": table.method})
     for column in [*COUNTS, "variance"]:
         triples = zip(

@@ -2,18 +2,15 @@
 
 import pandas as pd
 
-from cdvae.report.beyond import SCORES
+from cdvae.methods import label, ordered
 from cdvae.report.paper import LAYERS, TABLE_1
-from cdvae.report.results import NAMES, cell, summary
+from cdvae.report.results import cell, summary
+from cdvae.runs.measures import metric, own_metrics
 
-PROPER = {  # metric: how it is shown, and its digits
-    "energy_score": ("energy score", 2),
-    "crps": ("CRPS", 4),
-    "variogram_score": ("variogram score", 4),
-    "rank_deviation": ("rank deviation", 3),
-    "mode_coverage": ("modes found", 3),
-    "mode_frequency_error": ("mode frequency error", 3),
-}
+PROPER = (  # the scores that more noise cannot win, and calibration
+    *("energy_score", "crps", "variogram_score", "rank_deviation"),
+    *("mode_coverage", "mode_frequency_error"),
+)
 
 
 def likelihoods(scores: pd.DataFrame) -> pd.DataFrame:
@@ -28,14 +25,14 @@ def likelihoods(scores: pd.DataFrame) -> pd.DataFrame:
     k = scores[scores.metric == "nll_conditional"].n_samples.max()
     rows = []
     for task in LAYERS:
-        for method in NAMES:
+        for method in ordered(scores.method):
             if (task, method, "nll_conditional", k) not in each:
                 continue
             mine = each[task, method]
             rows.append(
                 {
                     "layer": LAYERS[task],
-                    "method": NAMES[method],
+                    "method": label(method),
                     "paper": TABLE_1[task].get(method),
                     "bound as printed": mine.get(("nll_joint", 1)),
                     "bound, normalised": mine.get(("nll_joint_normalised", 1)),
@@ -52,37 +49,38 @@ def likelihoods(scores: pd.DataFrame) -> pd.DataFrame:
 
 def proper_scores(scores: pd.DataFrame, task: str) -> pd.DataFrame:
     """One row for each method: mean (± standard deviation over seeds) of each proper score."""
-    each = summary(scores[(scores.task == task) & scores.metric.isin(PROPER)])
+    names = (*PROPER, *own_metrics())
+    each = summary(scores[(scores.task == task) & scores.metric.isin(names)])
     rows = []
-    for method in [name for name in NAMES if name in set(each.method)]:
+    for method in ordered(each.method):
         mine = each[each.method == method].set_index("metric")
-        row = {"method": NAMES[method]}
-        for metric, (name, digits) in PROPER.items():
-            if metric in mine.index:
-                row[name] = cell(mine.loc[metric, "mean"], mine.loc[metric, "std"], None, digits)
+        row = {"method": label(method)}
+        for name in [name for name in names if name in mine.index]:
+            m, found = metric(name), mine.loc[name]
+            row[m.label] = cell(m.scale * found["mean"], m.scale * found["std"], None, m.digits)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def differences(
-    compared: pd.DataFrame, metric: str, methods: tuple[str, ...], others: tuple[str, ...]
+    compared: pd.DataFrame, score: str, methods: tuple[str, ...], others: tuple[str, ...]
 ) -> pd.DataFrame:
     """Rows of comparisons.csv for reading: method − other with its 95 % interval, and a verdict.
 
-    Scores are scaled as elsewhere (`beyond.SCORES`): errors × 10⁻², energy scores in their unit.
+    Scores are scaled as elsewhere (`runs.measures`): errors × 10⁻², energy scores in their unit.
     """
     found = compared[
-        (compared.metric == metric) & compared.method.isin(methods) & compared.other.isin(others)
+        (compared.metric == score) & compared.method.isin(methods) & compared.other.isin(others)
     ]
-    shown = found[["difference", "low", "high"]] * SCORES[metric][1]
+    shown = found[["difference", "low", "high"]] * metric(score).scale
     intervals = [
         f"[{low:.2f}, {high:.2f}]" for low, high in zip(shown.low, shown.high, strict=True)
     ]
     return pd.DataFrame(
         {
             "layer": found.task.map(LAYERS),
-            "method": found.method.map(NAMES),
-            "against": found.other.map(NAMES),
+            "method": found.method.map(label),
+            "against": found.other.map(label),
             "difference": shown.difference.map("{:.2f}".format),
             "95 % interval": intervals,
             "verdict": found.verdict,

@@ -14,17 +14,20 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from cdvae.data.fields import TASKS
 from cdvae.data.splits import source_of
-from cdvae.methods.registry import CONTROLS
+from cdvae.methods import ordered
 from cdvae.metrics import COUNTS
 from cdvae.report.claims import BASELINES, CLAIMS, OURS, Claim
-from cdvae.report.each_example import METRICS, Scores, keep
-from cdvae.report.paper import LAYERS, METHOD_NAMES
-from cdvae.report.results import NAMES, results_folder, write_csv
-from cdvae.runs.experiment import Experiment, Run
-from cdvae.tools.files import code_hash, write_json
+from cdvae.report.each_example import Scores, keep
+from cdvae.report.paper import ROWS
+from cdvae.report.results import results_folder, write_csv
+from cdvae.runs.experiment import Experiment
+from cdvae.runs.measures import compared, metric
+from cdvae.runs.store import Run
+from cdvae.tools.files import write_json
+from cdvae.tools.meaning import meaning
 
-SMALLER_IS_BETTER = {"best_error": True, "variance": False, "energy_score": True}
 RESAMPLINGS = 10_000
 LEVEL = 0.025  # on each side
 AIM = 0.85  # of the lower error of NN and CVAE: what the extension is to reach
@@ -63,6 +66,7 @@ def some_tie(v: Means) -> bool:
 
 
 SPATIAL = "cdvae-spatial"
+CONTROLS = ("marginal", "mean_noise")  # that no one would call a model
 QUESTIONS = (
     Question(
         "one deep tie is nearer than Shallow and CVAE, varies more than CVAE, and has a better "
@@ -97,7 +101,7 @@ QUESTIONS = (
     ),
     Question(
         "no control has the best energy score",
-        (*METHOD_NAMES, SPATIAL, *CONTROLS),
+        (*ROWS, SPATIAL, *CONTROLS),
         lambda v: min(v["energy_score"], key=v["energy_score"].get) not in CONTROLS,
     ),
 )
@@ -105,15 +109,15 @@ QUESTIONS = (
 
 def of_paper(claim: Claim) -> Question:
     """A claim of the paper's as a question."""
-    return Question(claim.text, tuple(METHOD_NAMES), lambda v: claim.holds(v[claim.metric]))
+    return Question(claim.text, ROWS, lambda v: claim.holds(v[claim.metric]))
 
 
 def over_seeds(kept: dict[Run, Scores]) -> dict[tuple[str, str], np.ndarray]:
     """Scores of each test example of one task, seeds averaged: {(metric, method): (N,)}."""
     found: dict[tuple[str, str], list[np.ndarray]] = {}
     for run, scores in kept.items():
-        for metric, values in scores.items():
-            found.setdefault((metric, run.method), []).append(values)
+        for score, values in scores.items():
+            found.setdefault((score, run.method), []).append(values)
     return {key: np.mean(values, 0) for key, values in found.items()}
 
 
@@ -148,7 +152,7 @@ class Resampled:
         n = self.length(question.methods)
         means = {
             metric: {method: self.means(metric, method, n) for method in question.methods}
-            for metric in METRICS
+            for metric in compared()
         }
         true = sum(
             question.holds(
@@ -172,11 +176,11 @@ def verdict(share: float) -> str:
     return "does not hold" if share <= LEVEL else "undecided"
 
 
-def of_interval(metric: str, low: float, high: float) -> str:
+def of_interval(score: str, low: float, high: float) -> str:
     """Whether the first of two methods is better than the other, by the interval of its score."""
     if low <= 0 <= high:
         return "undecided"
-    return "better" if (high < 0) == SMALLER_IS_BETTER[metric] else "worse"
+    return "better" if (high < 0) == metric(score).smaller_is_better else "worse"
 
 
 def update(experiment: Experiment, runs: list[Run]) -> None:
@@ -187,12 +191,12 @@ def update(experiment: Experiment, runs: list[Run]) -> None:
     pairs, judged, kept = [], [], keep(experiment, runs)
     folder = results_folder(experiment.profile.name, experiment.source.name)
     keys = {str(run): experiment.score_key(run) for run in kept}
-    about = {"scores": keys, "code": code_hash("report/verdicts.py", "report/claims.py")}
+    about = {"scores": keys, "code": meaning(comparisons, verdicts)}
     about |= {"resamplings": RESAMPLINGS, "level": LEVEL}
     path = folder / "verdicts.json"
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) == about:
         return
-    for task in [name for name in LAYERS if name in {run.task for run in kept}]:
+    for task in [name for name in TASKS if name in {run.task for run in kept}]:
         mine = {run: scores for run, scores in kept.items() if run.task == task}
         resampled = Resampled(over_seeds(mine), experiment.fields(task)["test"].ids)
         pairs += comparisons(task, list(mine), resampled)
@@ -204,16 +208,16 @@ def update(experiment: Experiment, runs: list[Run]) -> None:
 
 def comparisons(task: str, runs: list[Run], resampled: Resampled) -> list[dict]:
     """One row for each metric and pair of methods, in the order of the tables."""
-    methods = [name for name in NAMES if name in {run.method for run in runs}]
+    methods = ordered(run.method for run in runs)
     n_seeds = {m: len({run.seed for run in runs if run.method == m}) for m in methods}
     rows = []
-    for metric in METRICS:
+    for score in compared():
         for k, other in enumerate(methods):
             for one in methods[k + 1 :]:
-                mean, low, high, n_test = resampled.compare(metric, one, other)
-                row = {"task": task, "metric": metric, "n_samples": max(COUNTS)}
+                mean, low, high, n_test = resampled.compare(score, one, other)
+                row = {"task": task, "metric": score, "n_samples": max(COUNTS)}
                 row |= {"method": one, "other": other, "difference": mean}
-                row |= {"low": low, "high": high, "verdict": of_interval(metric, low, high)}
+                row |= {"low": low, "high": high, "verdict": of_interval(score, low, high)}
                 row |= {"n_seeds": min(n_seeds[one], n_seeds[other]), "n_test": n_test}
                 rows.append(row)
     return rows
@@ -221,7 +225,7 @@ def comparisons(task: str, runs: list[Run], resampled: Resampled) -> list[dict]:
 
 def verdicts(task: str, runs: list[Run], resampled: Resampled) -> list[dict]:
     """One row for each claim, the paper's and ours, whose methods were all run."""
-    asked = [("paper", of_paper(claim)) for claim in CLAIMS if claim.metric in METRICS]
+    asked = [("paper", of_paper(claim)) for claim in CLAIMS if claim.metric in compared()]
     asked += [("ours", question) for question in QUESTIONS]
     have, rows = {run.method for run in runs}, []
     for who, question in asked:

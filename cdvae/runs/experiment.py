@@ -20,6 +20,7 @@ from cdvae.methods.registry import Method
 from cdvae.metrics import COUNTS, score_samples
 from cdvae.model import Model
 from cdvae.runs import scoring
+from cdvae.runs.measures import own_metrics
 from cdvae.runs.scoring import Draw
 from cdvae.runs.settings import Profile, load_profile
 from cdvae.runs.store import Fitted, Run, Store
@@ -123,7 +124,7 @@ class Experiment(Store):
         """The key of the model, and of the scores' settings and code."""
         entry, profile = method(run.method), self.settings(run.task)
         parts: list[Any] = [entry.build or entry.fit, scoring.drawing, scoring.sample_rows]
-        parts += [score_samples]
+        parts += [score_samples, own_metrics()]
         if self.entry.truth:
             parts += [self.entry.truth, scoring.mode_rows, scoring.drawing_truth]
         parts += [mean_loss] if entry.is_joint else []
@@ -218,9 +219,10 @@ class Experiment(Store):
         draw, about = self.sampler(run, "test", progress)
         fields, test = self.fields(run.task)["test"], self.examples(run.task, "test")
         start = time.perf_counter()
-        each = score_samples(draw, test.x_g[: entry.n_scored(settings, len(test))])
+        x_g, own = test.x_g[: entry.n_scored(settings, len(test))], own_metrics()
+        each = score_samples(draw, x_g, own=own)
         seconds = time.perf_counter() - start
-        rows = scoring.sample_rows(each, task_named(run.task))
+        rows = scoring.sample_rows(each, task_named(run.task), own)
         if fields.truth is not None:
             rows += scoring.mode_rows(draw, fields, run.seed)
         if entry.is_joint:

@@ -1,7 +1,7 @@
 """What a run is scored by, and the rows that it adds to scores.csv: (metric, n, value, unit)."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from cdvae.data.fields import Fields, Task
 from cdvae.likelihood import Likelihood, bits_per_dimension, effective, log_mean, log_weights
 from cdvae.metrics import COUNTS, rank_deviation
 from cdvae.model import Model
+from cdvae.runs.measures import metric
 from cdvae.training import Examples, fit
 
 Draw = Callable[[slice, int], Tensor]  # (test examples, n) -> samples (batch, n, C_g, 32, 32)
@@ -42,17 +43,17 @@ def drawing_truth(fields: Fields, device: torch.device, seed: int) -> Draw:
     return lambda part, n: truth.sample(rows[part], n, generator)
 
 
-def sample_rows(each: dict[str, Tensor], task: Task) -> list[Row]:
+def sample_rows(each: dict[str, Tensor], task: Task, own: Collection[str] = ()) -> list[Row]:
     """Means over test examples of the scores of `metrics.score_samples`."""
-    most, unit = max(COUNTS), task.unit
-    rows = [
-        (name, n, float(each[name][:, k].mean()), unit_of)
-        for name, unit_of in (("best_error", f"{unit}²"), ("best_error_l1", unit))
-        for k, n in enumerate(COUNTS)
-    ]
-    units = {"variance": f"{unit}²", "energy_score": unit, "crps": unit, "variogram_score": unit}
-    rows += [(name, most, float(each[name].mean()), unit_of) for name, unit_of in units.items()]
-    return [*rows, ("rank_deviation", most, rank_deviation(each["ranks"], most), "1")]
+    most = max(COUNTS)
+    rows: list[Row] = []
+    for name in ("best_error", "best_error_l1"):
+        unit = metric(name).unit_of(task)
+        rows += [(name, n, float(each[name][:, k].mean()), unit) for k, n in enumerate(COUNTS)]
+    for name in ("variance", "energy_score", "crps", "variogram_score"):
+        rows.append((name, most, float(each[name].mean()), metric(name).unit_of(task)))
+    rows.append(("rank_deviation", most, rank_deviation(each["ranks"], most), "1"))
+    return rows + [(n, most, float(each[n].mean()), metric(n).unit_of(task)) for n in own]
 
 
 @torch.no_grad()

@@ -5,22 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from cdvae.data.sources import data_set, data_sets
+from cdvae.methods import label, method, ordered
 from cdvae.report.paper import LAYERS
-from cdvae.report.results import NAMES, cell, results_folder, summary
-from cdvae.studies.limits import MIXED
+from cdvae.report.results import cell, results_folder, summary
+from cdvae.runs.measures import metric
 
-DATA = ("coco", "ucf101", "scenes")
-TITLES = {
-    "coco": "MS-COCO photos",
-    "ucf101": "clips in UCF101's layout",
-    "scenes": "the built-in world",
-}
-SCORES = {  # how each score is shown: its head, scale, digits
-    "best_error": ("best error of 100, × 10⁻²", 100, 2),
-    "variance": ("variance, × 10⁻²", 100, 2),
-    "energy_score": ("energy score", 1, 2),
-    "crps": ("CRPS, × 10⁻²", 100, 2),
-}
+SHOWN = ("best_error", "variance", "energy_score", "crps")  # scores of the tables
 
 
 class Chapter:
@@ -28,6 +19,11 @@ class Chapter:
 
     def __init__(self, profile: str, data: str):
         self.data, self.folder = data, results_folder(profile, data)
+
+    @property
+    def title(self) -> str:
+        """What the data are."""
+        return data_set(self.data).title
 
     def read(self, name: str) -> pd.DataFrame:
         path = self.folder / f"{name}.csv"
@@ -44,7 +40,8 @@ class Chapter:
 
 def chapters(profile: str) -> list[Chapter]:
     """The data sets whose scores were compared in this profile's results."""
-    every = [Chapter(profile, data) for data in DATA]
+    real_first = sorted(data_sets(), key=lambda data: data_set(data).truth is not None)
+    every = [Chapter(profile, data) for data in real_first]
     return [chapter for chapter in every if (chapter.folder / "comparisons.csv").exists()]
 
 
@@ -58,13 +55,13 @@ def score_table(scores: pd.DataFrame, task: str) -> pd.DataFrame:
     each = summary(scores[(scores.task == task) & (scores.n_samples == 100)])
     sizes = scores[scores.task == task].groupby("method").n_test.first()
     rows = []
-    for method in [name for name in NAMES if name in set(each.method)]:
-        mine = each[each.method == method].set_index("metric")
-        row = {"method": NAMES[method]}
-        for metric, (head, scale, digits) in SCORES.items():
-            found = mine.loc[metric]
-            row[head] = cell(scale * found["mean"], scale * found["std"], None, digits)
-        rows.append(row | {"seeds": int(mine["count"].max()), "test examples": sizes[method]})
+    for name in ordered(each.method):
+        mine = each[each.method == name].set_index("metric")
+        row = {"method": label(name)}
+        for score in SHOWN:
+            m, found = metric(score), mine.loc[score]
+            row[m.label] = cell(m.scale * found["mean"], m.scale * found["std"], None, m.digits)
+        rows.append(row | {"seeds": int(mine["count"].max()), "test examples": sizes[name]})
     return pd.DataFrame(rows)
 
 
@@ -76,28 +73,26 @@ def extension_table(every: list[Chapter]) -> pd.DataFrame:
         for task in chapter.tasks:
             mine = scores[(scores.task == task) & (scores.n_samples == 100)]
             mean = mine.groupby(["metric", "method"]).value.mean()
-            if ("best_error", "cdvae-spatial") not in mean:
+            if not {("best_error", m) for m in ("cdvae-spatial", "nn", "cvae")} <= set(mean.index):
                 continue
             ours = mean["best_error", "cdvae-spatial"]
             rival = min(("nn", "cvae"), key=lambda method: mean["best_error", method])
             row = {"data": chapter.data, "task": task, "best error, × 10⁻²": 100 * ours}
             lower = mean["best_error", rival]
-            row |= {"lower of NN and CVAE": f"{100 * lower:.2f} ({NAMES[rival]})"}
+            row |= {"lower of NN and CVAE": f"{100 * lower:.2f} ({label(rival)})"}
             row |= {"ratio": f"{ours / lower:.3f}"}
-            for metric, head in (("best_error", "error"), ("energy_score", "energy score")):
-                row[f"{head} − flow matching's"] = paired(
-                    pairs, task, metric, "cdvae-spatial", "fm"
-                )
+            for score, head in (("best_error", "error"), ("energy_score", "energy score")):
+                row[f"{head} − flow matching's"] = paired(pairs, task, score, "cdvae-spatial", "fm")
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def paired(pairs: pd.DataFrame, task: str, metric: str, one: str, other: str) -> str:
+def paired(pairs: pd.DataFrame, task: str, score: str, one: str, other: str) -> str:
     """The paired difference one − other with its 95 % interval, as text; "–" if not compared."""
-    found = oriented(pairs[(pairs.task == task) & (pairs.metric == metric)], one, other)
+    found = oriented(pairs[(pairs.task == task) & (pairs.metric == score)], one, other)
     if found is None:
         return "–"
-    scale = SCORES[metric][1]
+    scale = metric(score).scale
     return "{:.2f} [{:.2f}, {:.2f}]".format(*(scale * value for value in found[:3]))
 
 
@@ -133,8 +128,8 @@ def best_trials(trials: pd.DataFrame, task: str, n: int = 3) -> pd.DataFrame:
     counts = mine.groupby("method").size()
     return pd.DataFrame(
         {
-            "method": [NAMES[method] for method in shown.method],
-            "trials": [counts[method] for method in shown.method],
+            "method": shown.method.map(label),
+            "trials": [counts[name] for name in shown.method],
             "changes to the quick profile": shown.changes.replace("{}", "–"),
             "best error of 100, × 10⁻²": 100 * shown.best_error_100,
             "energy score": shown.energy_score,
@@ -148,19 +143,15 @@ def ablation_table(ablations: pd.DataFrame) -> pd.DataFrame:
     wide = over_variants(ablations)
     base = wide.loc["base"].droplevel("setting")
     rows = []
-    for (group, setting, method), found in wide.iterrows():
+    for (group, setting, name), found in wide.iterrows():
         if group == "base":
             continue
-        plain = base.loc[COMPARED_WITH.get(method, method)]
-        row = {
-            "what": group,
-            "setting": setting,
-            "method": VARIANT_NAMES.get(method) or NAMES[method],
-        }
-        for metric in ("best_error", "variance", "energy_score"):
-            head, scale, digits = SCORES[metric]
-            value, was = scale * found[metric], scale * plain[metric]
-            row[head] = f"{value:.{digits}f} (was {was:.{digits}f})"
+        plain = base.loc[method(name).variant_of or name]
+        row = {"what": group, "setting": setting, "method": label(name)}
+        for score in ("best_error", "variance", "energy_score"):
+            m = metric(score)
+            value, was = m.scale * found[score], m.scale * plain[score]
+            row[m.label] = f"{value:.{m.digits}f} (was {was:.{m.digits}f})"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -173,8 +164,7 @@ def over_variants(ablations: pd.DataFrame, *by: str) -> pd.DataFrame:
     )
 
 
-VARIANT_NAMES = {"mdn1": "MDN1", "gauss_all": "Gauss, all layers"}
-COMPARED_WITH = {"mdn1": "mdn4", "gauss_all": "gauss"}  # what a variant's method is a variant of
+MIXED = "energy score, draws for similar inputs: "  # begins these rows of limits.csv
 
 
 def fixed_table(limits: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -204,13 +194,13 @@ def limit_table(limits: pd.DataFrame, scores: pd.DataFrame, task: str) -> pd.Dat
     tied = scores[(scores.task == task) & (scores.metric == "best_error")]
     tied = tied[(tied.n_samples == 100) & (tied.seed == tied.seed.min())].set_index("method").value
     rows = []
-    for method, found in mine.groupby("method", sort=False):
+    for name, found in mine.groupby("method", sort=False):
         value = found.set_index("measure").value
         layers = sorted((m for m in value.index if m[-1].isdigit() and "kl_g" in m), reverse=True)
-        row = {"method": NAMES[method], "best of 100, as tied": 100 * tied[method]}
-        row |= {name: 100 * v for name, v in value.items() if not name.startswith("kl")}
+        row = {"method": label(name), "best of 100, as tied": 100 * tied[name]}
+        row |= {what: 100 * v for what, v in value.items() if not what.startswith("kl")}
         row["KL of z_c"] = f"{value['kl_c']:.1f}" if "kl_c" in value.index else "–"
         alone = ["kl_top" if "kl_top" in value.index else "kl"]  # CVAE's only code
-        row["KL of z_g, from the top"] = ", ".join(f"{value[name]:.1f}" for name in layers or alone)
+        row["KL of z_g, from the top"] = ", ".join(f"{value[what]:.1f}" for what in layers or alone)
         rows.append(row)
     return pd.DataFrame(rows)
