@@ -19,7 +19,7 @@ import sys, time
 from pathlib import Path
 import numpy as np
 from functools import partial
-from cdvae.data.chunks import gather
+from cdvae.tools.chunks import gather
 
 def work(log, item):
     with open(log, "a") as file:

@@ -2,17 +2,22 @@
 
 import os
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from cdvae.data import splits
-from cdvae.data.clips import clips, video
-from cdvae.data.clips.clips import load_clips, still
+from cdvae.data import sources, splits
+from cdvae.data.clips import clips, frames, video
+from cdvae.data.clips import ucf101 as ucf101_module
+from cdvae.data.clips.clips import make_clips, still
 from cdvae.data.clips.video import clock, frame_times, pick_pairs
+from cdvae.data.fields import TASKS
+from cdvae.data.registry import Request
 from cdvae.data.report import Report
+from cdvae.data.sources import Source
 from cdvae.tools.files import InputError
 
 SHARED = Path(os.environ.get("CDVAE_SHARED") or Path(__file__).resolve().parents[2] / "shared")
@@ -68,6 +73,26 @@ def write_matroska(path: Path, stamps: list[int]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(element("1A45DFA3", header) + element("18538067", body))
     return path
+
+
+ALL = 10**6  # more pairs than any folder here has
+
+
+@pytest.fixture
+def load_clips(tmp_path, monkeypatch):
+    """The fields of a split, still pairs among them, and the account of it."""
+    monkeypatch.setenv("CDVAE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(clips, "still", lambda fields: torch.zeros(len(fields), dtype=torch.bool))
+
+    def load(root: Path, split: str, n: int = ALL, seed: int = 0):
+        sizes = dict.fromkeys(splits.SPLITS, n)
+        request = Request(root, TASKS["motion"], sizes, seed, tmp_path / "account")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fields = make_clips(frames.listed, request, split)
+        return fields, Report.load(tmp_path / "account" / f"report-{split}.json")
+
+    return load
 
 
 @pytest.fixture
@@ -203,9 +228,9 @@ def ucf101(tmp_path) -> Path:
     return root
 
 
-def test_ucf101_with_hostile_files(ucf101, tmp_path, monkeypatch):
-    monkeypatch.setattr(splits, "VALID_SHARE", 0)
-    fields, report = load_clips(ucf101, "train", tmp_path / "cache", workers=1)
+def test_ucf101_with_hostile_files(ucf101, load_clips, monkeypatch):
+    monkeypatch.setattr(ucf101_module, "split_training", lambda names, side: names)
+    fields, report = load_clips(ucf101, "train")
     good = [f"Walk/v_Walk_g{g}_c01" for g in range(11, 17)] + ["Stand/v_Stand_g01_c01"]
     assert set(fields.ids) == {f"{clip}#{k}" for clip in good for k in range(8)}
     skipped = report.skipped
@@ -222,8 +247,8 @@ def test_ucf101_with_hostile_files(ucf101, tmp_path, monkeypatch):
     assert (report.n_found, report.n_used) == (14, 7)
 
 
-def test_fields_of_clips(ucf101, tmp_path):
-    fields, report = load_clips(ucf101, "test", tmp_path / "cache", workers=1)
+def test_fields_of_clips(ucf101, load_clips):
+    fields, report = load_clips(ucf101, "test")
     assert fields.task.name == "motion" and len(fields) == 8 and fields.n_labels == 2
     assert fields.x_c.shape == (8, 3, 32, 32) and fields.x_g.shape == (8, 2, 32, 32)
     assert fields.x_c.dtype == fields.x_g.dtype == torch.float32
@@ -232,32 +257,38 @@ def test_fields_of_clips(ucf101, tmp_path):
     middle = fields.x_g[:, :, 8:24, 8:24].mean((0, 2, 3))
     assert torch.allclose(middle, torch.tensor([20 * 32 / 160, -10 * 32 / 120]), atol=0.1)
     assert not still(fields).any()
-    saved = list((tmp_path / "cache").rglob("report-all.json"))
-    assert len(saved) == 1 and Report.load(saved[0]) == report
     assert report.counts["pairs"] == 8 and report.counts["still_pairs"] == 0
 
 
-def test_pictures_are_in_rgb(tmp_path):
+def test_pictures_are_in_rgb(tmp_path, load_clips):
     red = np.zeros((64, 64, 3), np.uint8)
     red[..., 0] = 255
-    for name in ("a.avi", "b.avi"):
+    for name in ("a.avi", "b.avi", "c.avi"):
         write_video(tmp_path / "clips" / name, 15, 10, lambda index: red)
-    fields, report = load_clips(tmp_path / "clips", "train", tmp_path / "cache", workers=1)
+    fields, _ = load_clips(tmp_path / "clips", "train")
     assert fields.x_c[:, 0].min() > 0.9 and fields.x_c[:, 1:].max() < 0.1
-    assert still(fields).all() and report.counts["still_pairs"] == len(fields)
+    assert still(fields).all()
 
 
-def test_a_limit_takes_pairs_from_many_clips_in_a_seeded_order(ucf101, tmp_path):
-    settings = {"cache": tmp_path / "cache", "workers": 1}
-    whole, _ = load_clips(ucf101, "train", **settings)
-    few, report = load_clips(ucf101, "train", n=4, **settings)
+def test_clips_in_which_nothing_moves_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("CDVAE_CACHE", str(tmp_path / "cache"))
+    for name in ("a.avi", "b.avi", "c.avi"):
+        write_video(tmp_path / "clips" / name, 15, 10, lambda index: coded(0))
+    source = Source("folder", tmp_path / "clips", 20, 20, 20, 0)
+    with pytest.raises(InputError, match="nothing moves in the train clips of .*: give others"):
+        sources.load(sources.plan(source, TASKS["motion"]))
+
+
+def test_a_limit_takes_pairs_from_many_clips_in_a_seeded_order(ucf101, load_clips):
+    whole, _ = load_clips(ucf101, "train")
+    few, report = load_clips(ucf101, "train", n=4)
     assert len(few) == 4 and set(few.ids) < set(whole.ids)
     assert len({pair.split("#")[0] for pair in few.ids}) >= 3 and report.counts["pairs"] == 4
-    again, _ = load_clips(ucf101, "train", n=4, **settings)
+    again, _ = load_clips(ucf101, "train", n=4)
     assert again.ids == few.ids and torch.equal(again.x_g, few.x_g)
     at = [whole.ids.index(pair) for pair in few.ids]
     assert torch.equal(whole.x_c[at], few.x_c) and torch.equal(whole.x_g[at], few.x_g)
-    others, _ = load_clips(ucf101, "train", seed=1, **settings)
+    others, _ = load_clips(ucf101, "train", seed=1)
     assert set(others.ids) == set(whole.ids) and others.ids != whole.ids
 
 
@@ -276,49 +307,43 @@ def test_any_folder_is_split_by_source():
     ]
 
 
-def test_a_folder_of_clips_without_lists(tmp_path):
+def test_a_folder_of_clips_without_lists(tmp_path, load_clips):
     for name in ("x/a.avi", "y/deep/b.avi", "c.avi", ".hidden.avi"):
         write_video(tmp_path / "mine" / name, 15, 10, moving(10, (20, 0)))
     (tmp_path / "mine" / "notes.txt").write_text("hello")
     ids = set()
     for split in splits.SPLITS:
-        fields, _ = load_clips(tmp_path / "mine", split, tmp_path / "cache", workers=1)
+        fields, _ = load_clips(tmp_path / "mine", split)
         assert fields.n_labels == 0 and fields.semantics.shape == (len(fields), 0)
         ids |= {pair.split("#")[0] for pair in fields.ids}
     assert ids == {"x/a.avi", "y/deep/b.avi", "c.avi"}
 
 
-def test_bad_folders_and_settings_get_one_sentence(ucf101, tmp_path):
-    cache = tmp_path / "cache"
-    with pytest.raises(InputError, match="unknown split 'all': choose from train, valid, test"):
-        load_clips(ucf101, "all", cache)
-    with pytest.raises(InputError, match="ask for at least one pair"):
-        load_clips(ucf101, "train", cache, n=0)
-    with pytest.raises(InputError, match="there is no folder"):
-        load_clips(tmp_path / "nowhere", "train", cache)
+def test_bad_folders_and_settings_get_one_sentence(ucf101, tmp_path, load_clips):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no clip in"):
-        load_clips(tmp_path / "empty", "train", cache)
+    with pytest.raises(InputError, match="no clips in .*: it holds no such file; photos like"):
+        load_clips(tmp_path / "empty", "train")
     (tmp_path / "bad").mkdir()
-    (tmp_path / "bad" / "a.mp4").touch()
+    for name in "abc":
+        (tmp_path / "bad" / f"{name}.mp4").touch()
     with pytest.raises(InputError, match="no clip for train .* can be used .*an empty file"):
-        load_clips(tmp_path / "bad", "train", cache, workers=1)
-    with pytest.raises(InputError, match="unknown flow method"):
-        load_clips(ucf101, "test", cache, method="liu", workers=1)
+        load_clips(tmp_path / "bad", "train")
+    (tmp_path / "bad" / "c.mp4").unlink()
+    with pytest.raises(InputError, match="2 clips in .* leave none for valid: give at least 3"):
+        load_clips(tmp_path / "bad", "train")
     (ucf101 / "ucfTrainTestlist" / "testlist01.txt").unlink()
     with pytest.raises(InputError, match="testlist01.txt is missing"):
-        load_clips(ucf101, "test", cache)
+        load_clips(ucf101, "test")
     (ucf101 / "ucfTrainTestlist" / "classInd.txt").write_text("Walk\n")
     with pytest.raises(InputError, match="does not list classes"):
-        load_clips(ucf101, "train", cache)
+        load_clips(ucf101, "train")
+    with pytest.raises(InputError, match="no folder ucfTrainTestlist in .* --data folder"):
+        sources.plan(Source("ucf101", tmp_path / "bad", 1, 1, 1, 0), TASKS["motion"])
 
 
 @pytest.mark.skipif(not (SHARED / "data" / "clips").is_dir(), reason="needs the shared clips")
-def test_real_clips(tmp_path):
-    fields, report = load_clips(SHARED / "data" / "clips", "test", tmp_path, n=24, workers=1)
-    assert len(fields) == 24 and report.n_found == 43 and fields.n_labels == 7
+def test_real_clips(load_clips):
+    fields, report = load_clips(SHARED / "data" / "clips", "test", n=24)
+    assert len(fields) == 24 and report.n_found == 338 and fields.n_labels == 9
     assert torch.isfinite(fields.x_g).all() and clips.lengths(fields.x_g).max() < 32
     assert (fields.semantics.sum(1) == 1).all()
-    name = "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi"  # XviD: its last stamp is zero
-    times = frame_times(SHARED / "data" / "clips" / "UCF-101" / name)
-    assert len(times) == 164 and np.allclose(times, np.arange(164) / 25)

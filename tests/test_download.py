@@ -303,17 +303,20 @@ def test_check_of_cocos_layout(tmp_path):
     ]
     path = root / "annotations" / "instances_train2014.json"
     path.parent.mkdir()
-    path.write_text(json.dumps({"images": images, "annotations": [], "categories": []}))
+    dog = {"id": 18, "name": "dog"}
+    path.write_text(json.dumps({"images": images, "annotations": [], "categories": [dog]}))
     (report,) = check(root, workers=1)
     assert report.skipped.keys() == {"resized.jpg", "cut.jpg", "empty.jpg", "gone.jpg"}
     assert report.skipped["resized.jpg"] == "annotated at another size"
-    assert report.skipped["gone.jpg"] == "not there"
-    assert (report.n_found, report.n_used) == (6, 2)
+    assert report.skipped["gone.jpg"] == "listed, but no such photo"
+    assert (report.n_found, report.n_used) == (6, 1)
+    assert not report.is_good and not report.faults
     assert report.counts["without_annotations"] == 1
-    assert report.lines()[0] == "coco train2014: 2 of 6 photos used"
+    assert report.lines()[0] == "coco train2014: 1 of 6 photos used"
     path.write_text("{")
     (report,) = check(root, workers=1)
-    assert any("is not a COCO annotation file" in note for note in report.notes)
+    assert any("is not a COCO annotation file" in fault for fault in report.faults)
+    assert not report.is_good
 
 
 def test_check_of_ucf101s_layout_and_of_any_folder(tmp_path):
@@ -337,7 +340,7 @@ def test_check_of_ucf101s_layout_and_of_any_folder(tmp_path):
     }
     assert (train.n_found, train.n_used, test.n_found, test.n_used) == (3, 1, 1, 1)
     assert unlisted.skipped == {"Run/v_Run_g03_c01.avi": "in neither list"}
-    assert unlisted.notes == ("on both sides of the split: Run/v_Run_g01",)
+    assert unlisted.faults == ("on both sides of the split: Run/v_Run_g01",)
     write_photo(root / "UCF-101" / "photo.png")
     photos, videos = check(root / "UCF-101", workers=1)
     assert (photos.n_used, videos.n_found, videos.n_used) == (1, 4, 3)

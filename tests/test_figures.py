@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from cdvae.data.clips.ucf101 import clip_path
 from cdvae.data.drawn import scenes
 from cdvae.data.fields import TASKS
-from cdvae.data.photos.originals import clip_path, photo, photo_path
+from cdvae.data.photos.originals import photo
+from cdvae.data.sources import original
 from cdvae.figures import captions, shown
 from cdvae.figures import samples as figures
 from cdvae.figures.gallery import Gallery, scenes_of
@@ -155,8 +157,7 @@ def test_photos_are_squares_in_range(tmp_path):
     from PIL import Image
 
     Image.new("RGB", (100, 70), (255, 128, 0)).save(tmp_path / "a.png")
-    assert photo_path("folder", tmp_path, "a.png") == tmp_path / "a.png"
-    assert photo(tmp_path / "a.png").shape == (512, 512, 3)
+    assert original("folder", tmp_path, "relighting", "a.png").shape == (512, 512, 3)
     small = photo(tmp_path / "a.png", side=None)
     assert small.shape == (64, 64, 3)
     assert np.allclose(small[0, 0], [1, 128 / 255, 0], atol=0.01)
@@ -175,14 +176,13 @@ def test_clips_are_found_by_their_ids(tmp_path):
 def test_a_frame_is_the_one_whose_flow_was_measured(shared):
     """Shrunk to the grid it is the example's x_c."""
     from cdvae.data.clips.video import clip_pairs, small
-    from cdvae.data.photos.originals import frame
 
     root = shared / "data" / "clips"
-    path = next((root / "UCF-101").rglob("*.avi"))
+    path = root / "UCF-101" / "Archery" / "v_Archery_g01_c01.avi"
     found = clip_pairs(path.parent, 8, "dis", path.name)
-    name = path.relative_to(root / "UCF-101").with_suffix("").as_posix()
-    slot = int(found["slot"][1])
-    assert np.array_equal(small(frame(root, f"{name}#{slot}")).transpose(2, 0, 1), found["x_c"][1])
+    picture = original("ucf101", root, "motion", f"Archery/{path.stem}#{int(found['slot'][1])}")
+    frame = (picture * 255).round().astype(np.uint8)
+    assert np.array_equal(small(frame).transpose(2, 0, 1), found["x_c"][1])
 
 
 def test_reproduced_is_near_the_original_only_as_far_as_the_model_is_good(kept):

@@ -3,9 +3,8 @@
 import numpy as np
 import torch
 
-from cdvae.data.fields import GRID, TASKS, Fields
-from cdvae.data.flips import with_flips
-from cdvae.data.photos.layout import layout_coverage
+from cdvae.data.fields import GRID, TASKS, Fields, with_flips
+from cdvae.data.photos.semantics import layout_coverage
 
 
 def fields(task: str, semantics: torch.Tensor, n_labels: int) -> Fields:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cdvae.data.photos.layout import label_distribution, layout_coverage
+from cdvae.data.photos.semantics import label_distribution, layout_coverage
 
 
 def test_coverage_is_what_a_fine_raster_says():

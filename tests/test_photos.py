@@ -13,9 +13,11 @@ from PIL import Image
 
 from cdvae.data import sources
 from cdvae.data.fields import TASKS
-from cdvae.data.photos import coco
 from cdvae.data.photos import decode as photos
+from cdvae.data.photos.annotations import read_annotations
 from cdvae.data.photos.layers import value_saturation
+from cdvae.data.photos.records import recorded
+from cdvae.data.photos.semantics import features
 from cdvae.data.sources import Source
 from cdvae.tools.files import InputError
 
@@ -95,6 +97,13 @@ def coco_like(root, n_train: int = 12, n_test: int = 5):
         for k in range(n):
             noise(48, 40, seed=k).save(root / folder / f"COCO_{folder}_{k:012d}.jpg")
     return Source("coco", root, n_train=8, n_valid=2, n_test=5, seed=0)
+
+
+def features_of(path, names):
+    """The features of photos by an annotation file, and how many categories it has."""
+    found = recorded(path.parent, names, path)
+    rows = features(read_annotations(path), [found.of[name] for name in names])
+    return rows, len(read_annotations(path).categories)
 
 
 def load(source: Source):
@@ -179,20 +188,20 @@ def test_annotations_become_features(tmp_path):
     }
     path = tmp_path / "instances.json"
     path.write_text(json.dumps(about))
-    rows, n = coco.semantics(path, ["a.jpg", "unknown.jpg"])
-    assert n == 2 and rows.shape == (2, 52)
+    rows, n = features_of(path, ["a.jpg"])
+    assert n == 2 and rows.shape == (1, 52)
     assert rows[0, :2].tolist() == [0.5, 0.5]  # dog (18), bottle (44)
     dog, bottle = rows[0, 2:].reshape(2, 5, 5)
     np.testing.assert_allclose(dog, np.tile([1, 1, 0.5, 0, 0], (5, 1)), atol=1e-6)
     np.testing.assert_allclose(bottle, np.tile([0, 0, 0, 0, 0.5], (5, 1)), atol=1e-6)
-    assert not rows[1].any()
+    assert recorded(tmp_path, ["a.jpg", "unknown.jpg"], path).of == {"a.jpg": [0]}
 
 
 def test_a_broken_annotation_file_is_named(tmp_path):
     path = tmp_path / "instances_train2014.json"
     path.write_text('{"images": [')
     with pytest.raises(InputError, match="instances_train2014.json is not a COCO annotation"):
-        coco.semantics(path, ["a.jpg"])
+        read_annotations(path)
 
 
 def test_real_photos(shared):
@@ -235,7 +244,7 @@ def test_features_of_real_annotations_equal_an_independent_computation(shared):
     about = json.loads(path.read_text())
     column = {c: k for k, c in enumerate(sorted(c["id"] for c in about["categories"]))}
     images = about["images"][:25]
-    rows, n = coco.semantics(path, [image["file_name"] for image in images])
+    rows, n = features_of(path, [image["file_name"] for image in images])
     assert n == 80
     for image, row in zip(images, rows, strict=True):
         counts, raster = np.zeros(80), np.zeros((80, 640, 640), bool)

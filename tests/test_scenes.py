@@ -7,7 +7,7 @@ import torch
 
 from cdvae.data.drawn import render, scenes, world
 from cdvae.data.fields import TASKS
-from cdvae.data.photos.layout import label_distribution, layout_coverage
+from cdvae.data.photos.semantics import label_distribution, layout_coverage
 
 N = 60_000
 

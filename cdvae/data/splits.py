@@ -3,8 +3,10 @@
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from cdvae.tools.files import InputError
 
 SPLITS = ("train", "valid", "test")
 TEST_SHARE = 0.2  # of the sources of a folder that comes without lists
@@ -44,3 +46,21 @@ def split_training(names: Sequence[str], split: str) -> list[str]:
     """The names of "train" or "valid" among those meant for training."""
     valid, train = part(names, VALID_SHARE)
     return valid if split == "valid" else train
+
+
+def shuffled(names: Sequence[str], seed: int) -> list[str]:
+    """The names in an order that the seed and each name alone decide, so that one file more does
+    not reorder the others."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
+
+
+def confirm_sides(sides: Mapping[str, Sequence[str]], place: str, unit: str) -> None:
+    """Raise InputError if any of the splits that share a place's examples has none of them."""
+    empty = [split for split, names in sides.items() if not names]
+    if empty:
+        found = sum(map(len, sides.values()))
+        parts = " and ".join(sides)
+        raise InputError(
+            f"{found} {unit} in {place} leave none for {' and '.join(empty)}: give at least "
+            f"{len(sides)}, from different sources, for {parts}"
+        )

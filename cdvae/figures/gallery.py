@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from cdvae.data.drawn.closeup import TIMES, closeups
+from cdvae.data.drawn.scenes import SCENES
 from cdvae.data.photos.layers import value_saturation
-from cdvae.data.photos.originals import frame, grey_of, photo, photo_path
+from cdvae.data.photos.originals import grey_of
+from cdvae.data.sources import original
 from cdvae.figures.shown import Shown
 from cdvae.postprocess.details import (
     Upsample,
@@ -35,17 +37,18 @@ DISPLAY = 168  # px, the width of a picture in a figure; larger ones are average
 class Gallery:
     """Pictures (h, w, 3) uint8 of one task's examples, by number.
 
-    data, root: where the examples are from; InputError without a root that they need.
-    scenes: of scenes, pictures (K, H, W, 3) in linear light (`data/closeup.py`).
+    data, root: where the examples are from; InputError without a root that they need. drawn: of
+    data without pictures of their own, (K, H, W, 3), as `drawn_pictures` makes them.
     """
 
     def __init__(
-        self, shown: Shown, data: str, root: str | Path | None, scenes: np.ndarray | None = None
+        self, shown: Shown, data: str, root: str | Path | None, drawn: np.ndarray | None = None
     ):
-        if data != "scenes" and root is None:
+        if drawn is None and root is None:
             raise InputError(f"pictures of {data} need --root, the folder that holds it")
-        self.shown, self.task, self.data, self.scenes = shown, shown.task, data, scenes
+        self.shown, self.task, self.data, self.drawn = shown, shown.task, data, drawn
         self.root = Path(root) if root else None
+        self.is_linear = data == SCENES.name or shown.task == "relighting"  # and not in sRGB
         self.original, self._make = cache(self._original), cache(self._make)
         self.prepared = lru_cache(1)(self._prepared)
 
@@ -53,12 +56,10 @@ class Gallery:
         return len(self.shown.ids)
 
     def _original(self, k: int) -> np.ndarray:
-        """The photo, frame or scene of example k."""
-        if self.data == "scenes":
-            return for_display(to_srgb(self.scenes[k]))
-        if self.task == "motion":
-            return for_display(frame(self.root, self.shown.ids[k]) / np.float32(255))
-        return for_display(photo(photo_path(self.data, self.root, self.shown.ids[k])))
+        """The photo, frame or drawing of example k."""
+        if self.drawn is not None:
+            return for_display(to_srgb(self.drawn[k]) if self.is_linear else self.drawn[k])
+        return for_display(original(self.data, self.root, self.task, self.shown.ids[k]))
 
     def made(
         self, k: int, method: str, as_printed: bool = False
@@ -81,33 +82,37 @@ class Gallery:
         screen = to_srgb if self.is_linear else np.asarray
         return [for_display(screen(picture)) for picture, _ in found], [part for _, part in found]
 
-    @property
-    def is_linear(self) -> bool:
-        """Whether the task's layers are of linear light; photos are resaturated as they are."""
-        return self.data == "scenes" or self.task == "relighting"
-
     def _prepared(self, k: int) -> tuple[np.ndarray, Upsampler]:
         """The colours (H, W, 3) of example k that are changed, and its upsampler."""
-        if self.data == "scenes":
-            return self.scenes[k], Upsampler(grey_of(to_srgb(self.scenes[k])))
-        colours, upsample = prepared_photo(photo_path(self.data, self.root, self.shown.ids[k]))
+        if self.drawn is not None:
+            screen = to_srgb if self.is_linear else np.asarray
+            return self.drawn[k], Upsampler(grey_of(screen(self.drawn[k])))
+        colours, upsample = prepared_photo(self.data, self.root, self.task, self.shown.ids[k])
         return to_linear(colours) if self.is_linear else colours, upsample
 
 
-def scenes_of(profile: str, kept: dict[str, Shown]) -> np.ndarray:
-    """The scenes that all tasks show, on a finer grid; InputError if they are not the profile's."""
-    some = next(iter(kept.values()))
-    scenes = closeups(some.ids, load_profile(profile).n_test)
+def drawn_pictures(profile: str, data: str, shown: Shown) -> np.ndarray | None:
+    """Pictures (K, H, W, 3) of data whose examples have none of their own; else None.
+
+    Scenes are drawn again on a finer grid, in linear light; InputError if they are not the
+    profile's. The fields of other data are enlarged.
+    """
+    if shown.image is None:
+        return None
+    image = shown.image.transpose(0, 2, 3, 1)
+    if data != SCENES.name:
+        return image.repeat(TIMES, 1).repeat(TIMES, 2).clip(0, 1)
+    scenes = closeups(shown.ids, load_profile(profile).n_test)
     middle = scenes[:, TIMES // 2 :: TIMES, TIMES // 2 :: TIMES]
-    if np.abs(middle - some.image.transpose(0, 2, 3, 1)).max() > 0.01:
+    if np.abs(middle - image).max() > 0.01:
         raise InputError(f"the samples kept of profile {profile} are old: run cdvae reproduce")
     return scenes
 
 
 @lru_cache(2)  # of some 50 MB each
-def prepared_photo(path: Path) -> tuple[np.ndarray, Upsampler]:
+def prepared_photo(data: str, root: Path, task: str, example: str) -> tuple[np.ndarray, Upsampler]:
     """A photo (512, 512, 3) float32 sRGB, and its upsampler."""
-    colours = photo(path)
+    colours = original(data, root, task, example)
     return colours, Upsampler(grey_of(colours))
 
 

@@ -10,9 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cdvae.data.clips import video
+from cdvae.data.clips.clips import SUFFIXES
+from cdvae.data.drawn import scenes
+from cdvae.data.drawn.closeup import closeups
 from cdvae.data.drawn.world import CATEGORIES
 from cdvae.data.fields import SIZE, TASKS, Fields
-from cdvae.figures.fields import as_picture
+from cdvae.data.photos import layers, originals
+from cdvae.data.photos.originals import grey_of
+from cdvae.postprocess import details
+from cdvae.postprocess.colours import as_picture
+from cdvae.postprocess.upsample import Upsampler
 from cdvae.runs.settings import load_profile
 from cdvae.tools.files import InputError
 
@@ -64,32 +72,23 @@ class Subject:
     @cached_property
     def fine(self) -> np.ndarray:
         """The picture at full size; a scene is drawn again for it, finer than the models see it."""
-        from cdvae.data.drawn.closeup import closeups
-
         n_test = load_profile("quick").n_test
         return closeups([self.fields.ids[self.k]], n_test)[0] if self.is_scene else self.picture
 
     def on_screen(self, picture: np.ndarray) -> np.ndarray:
         """A picture of this subject in sRGB."""
-        from cdvae.postprocess.details import to_srgb
-
-        return to_srgb(picture) if self.is_scene else picture
+        return details.to_srgb(picture) if self.is_scene else picture
 
     @cached_property
     def upsample(self):
         """Brings fields to the picture's size: (n, 32, 32) -> (n, H, W)."""
-        from cdvae.data.photos.originals import grey_of
-        from cdvae.postprocess.upsample import Upsampler
-
         return Upsampler(grey_of(self.on_screen(self.fine)))
 
     @cached_property
     def colours(self) -> np.ndarray:
         """What a task changes: light for scenes and for relighting, else the photo as it is."""
-        from cdvae.postprocess.details import to_linear
-
         linear = self.task == "relighting" and not self.is_scene
-        return to_linear(self.fine) if linear else self.fine
+        return details.to_linear(self.fine) if linear else self.fine
 
     def with_layers(self, generated: np.ndarray, reproduced: np.ndarray | None) -> list[np.ndarray]:
         """The picture with each of the generated layers (n, 32, 32) in place of its own, in sRGB.
@@ -97,27 +96,23 @@ class Subject:
         With `reproduced` (32, 32), CDVAE(z_o), the details that models blur away are put back
         (Eq. 10); with None the upsampled layer stands as it is. Photo tasks only.
         """
-        from cdvae.figures import gallery
-        from cdvae.postprocess.details import own_shading, relit_as_printed, resaturated, to_srgb
-
         light, relights = self.colours, self.task == "relighting"
         if reproduced is not None:
-            change = gallery.relight if relights else gallery.resaturate
+            change = details.relight if relights else details.resaturate
             made = change(light, generated, reproduced, self.upsample)
         elif relights:
-            shading = own_shading(light, self.upsample(self.x_g[0].numpy())[0])
-            made = [relit_as_printed(light, shading, new) for new in self.upsample(generated)]
+            shading = details.own_shading(light, self.upsample(self.x_g[0].numpy())[0])
+            new = self.upsample(generated)
+            made = [details.relit_as_printed(light, shading, each) for each in new]
         else:
-            made = [resaturated(light, new) for new in self.upsample(generated)]
-        screen = to_srgb if relights or self.is_scene else np.asarray
+            made = [details.resaturated(light, new) for new in self.upsample(generated)]
+        screen = details.to_srgb if relights or self.is_scene else np.asarray
         return [screen(picture) for picture, _ in made]
 
 
 @lru_cache(3)
 def built_in(task: str) -> Fields:
     """The first test scenes of the quick profile, as many as are rendered at a time."""
-    from cdvae.data.drawn import scenes
-
     quick = load_profile("quick")
     every, generator = scenes.draw("test", quick.n_test, quick.data_seed)
     first = every.rows(torch.arange(min(scenes.CHUNK, quick.n_test)))
@@ -136,10 +131,8 @@ def scene(task: str, k: int) -> Subject:
 
 def photo(path: Path, task: str) -> Subject:
     """A photo's layers; InputError where it cannot be read. Of motion it shows x_c alone."""
-    from cdvae.data.photos import layers, originals
-
     try:
-        found = layers.WORK.get(task, layers.colours)(path.parent, path.name)
+        found = layers.LAYERS.get(task, layers.RESATURATION).of_photo(path.parent, path.name)
         picture = originals.photo(path, None if task == "motion" else originals.SIDE)
     except (OSError, ValueError, SyntaxError) as error:
         if task == "motion":
@@ -154,15 +147,13 @@ def photo(path: Path, task: str) -> Subject:
         x_c = layers.as_floats(tensors.load("image"))
         x_g = torch.full((1, 2, SIZE, SIZE), math.nan)
     else:
-        x_c, x_g = layers.assemble(task, tensors)
+        x_c, x_g = layers.LAYERS[task].of_all(tensors)
     fields = Fields(TASKS[task], x_c, x_g, torch.zeros(1, 0), 0, (path.name,))
     return Subject(path.name, fields, 0, picture, known=task != "motion")
 
 
 def clip(path: Path, k: int = 0) -> Subject:
     """Pair k of a clip's up to eight (the last if there are fewer): a frame and its flow."""
-    from cdvae.data.clips import video
-
     fields, slots = clip_fields(path, path.stat().st_mtime_ns)
     k = min(k, len(fields) - 1)
     start = video.pick_pairs(video.frame_times(path))[slots[k]][0]
@@ -174,8 +165,6 @@ def clip(path: Path, k: int = 0) -> Subject:
 @lru_cache(2)
 def clip_fields(path: Path, changed: int) -> tuple[Fields, list[int]]:
     """The pairs of a clip, and which of the eight each is; InputError where it has none."""
-    from cdvae.data.clips import video
-
     try:
         found = video.clip_pairs(path.parent, video.PAIRS, "dis", path.name)
     except (OSError, ValueError) as error:
@@ -198,8 +187,6 @@ def own(path: str | Path, task: str, k: int = 0) -> Subject:
 @lru_cache(3)  # of some 50 MB each
 def prepared(path: Path, changed: int, task: str, k: int) -> Subject:
     """As `own`, made once for each version of the file."""
-    from cdvae.data.clips.clips import SUFFIXES
-
     is_clip = path.suffix.lower() in SUFFIXES
     if is_clip and task != "motion":
         raise InputError(f"{path.name} is a clip: {task} takes a photo, motion takes clips")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cdvae import checkpoints
-from cdvae.data.sources import TASKS_OF
+from cdvae.data.sources import data_sets
 from cdvae.dynamics.experiment import Dynamics
 from cdvae.dynamics.results import finish, open_dynamics
 from cdvae.figures import captions, shown
@@ -209,7 +209,7 @@ def profile_of(path: Path) -> str:
 def data_of(path: Path) -> tuple[str, ...]:
     """The data sets that a notebook is for, first the one that the committed notebook shows."""
     own = {DYNAMICS: ("shapes", "ucf101"), EXPLORER: ("scenes",)}
-    return own.get(path.stem, tuple(TASKS_OF))
+    return own.get(path.stem, tuple(data_sets()))
 
 
 def is_injected(cell: dict) -> bool:

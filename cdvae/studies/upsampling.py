@@ -1,13 +1,11 @@
 """How well fields are upsampled: ours against three others, on photos whose answer is known.
 
-`python -m cdvae.upsampling --root DIR [DIR …]` (each holds train2014/ and val2014/, or 2017) writes
+`cdvae study upsampling --root DIR [DIR …]` (each holds train2014/ and val2014/, or 2017) writes
 `results/quick/coco/upsampling.csv`. A photo's saturation is brought to 32 × 32 and back, guided by
 its grey version. Each method's settings are those with the least error near edges on training
 photos of the first folder; the table is of the folders' val photos.
 """
 
-import argparse
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
@@ -19,13 +17,14 @@ import pandas as pd
 import torch
 
 from cdvae.data.fields import SIZE
-from cdvae.data.photos.decode import coco_folder, list_photos
+from cdvae.data.photos.coco import coco_folder, whole_part
 from cdvae.data.photos.layers import value_saturation
 from cdvae.data.photos.originals import grey_of, photo
-from cdvae.data.sources import shuffled
+from cdvae.data.splits import shuffled
 from cdvae.postprocess.upsample import DEFAULT, Upsampler, downsample
 from cdvae.report.results import results_folder, write_csv
-from cdvae.tools.files import InputError, code_hash, write_json
+from cdvae.tools.files import write_json
+from cdvae.tools.meaning import meaning
 from cdvae.tools.provenance import circumstances
 
 N_TUNE, N_TEST = 40, 200
@@ -196,38 +195,27 @@ def table_of(each: pd.DataFrame) -> pd.DataFrame:
 def first_of(root: Path, split: str, n: int) -> tuple[Path, list[str]]:
     """The folder of a split and n of its photos, in the order of the data path."""
     folder = coco_folder(root, split)
-    return folder, shuffled(list_photos(folder), 0)[:n]
+    return folder, shuffled(whole_part(folder).names, 0)[:n]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", required=True, nargs="+", help="hold train2014/ and val2014/")
-    roots = [Path(root) for root in parser.parse_args(arguments).root]
-    try:
-        train, names = first_of(roots[0], "train", N_TUNE)
-        tests = [first_of(root, "test", N_TEST) for root in roots]
-    except InputError as error:
-        print(f"cdvae.upsampling: {error}", file=sys.stderr)
-        return 2
+def run(roots: list[str]) -> Path:
+    """Choose settings, score, and write the table and what made it; returns the table's file."""
+    folders = [Path(root) for root in roots]
+    train, names = first_of(folders[0], "train", N_TUNE)
+    tests = [first_of(folder, "test", N_TEST) for folder in folders]
     chosen = choose(train, names)
     table = table_of(pd.concat([scored(*test, chosen) for test in tests]))
-    write_csv(table, results_folder("quick", "coco") / "upsampling.csv")
+    path = results_folder("quick", "coco") / "upsampling.csv"
+    write_csv(table, path)
     about = {
-        "command": "python -m cdvae.upsampling --root DIR [DIR …]",
+        "command": "cdvae study upsampling --root DIR [DIR …]",
         "chosen_on": f"{len(names)} photos of {train.name}, least edge_rmse",
         "chosen": chosen,
         "scored_on": {test.name: len(photos) for test, photos in tests},
         "left_out": f"photos of mean saturation below {COLOURLESS}",
         "settings": asdict(replace(DEFAULT, **chosen["ours"])),
-        "code": code_hash(
-            "postprocess/upsample.py", "studies/upsampling.py", "data/photos/originals.py"
-        ),
+        "code": meaning(choose, scored, table_of),
         "circumstances": circumstances(torch.device("cpu")),
     }
-    write_json(results_folder("quick", "coco") / "upsampling.json", about)
-    print(table.to_string(index=False))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_json(path.with_suffix(".json"), about)
+    return path

@@ -10,14 +10,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cdvae.data.clips.clips import CHUNK, listed
+from cdvae.data import folder
+from cdvae.data.clips import ucf101
+from cdvae.data.clips.clips import CHUNK, Clips
 from cdvae.data.clips.video import frame_times, pick_pairs, read_frames
 from cdvae.data.drawn.shapes import Pairs
+from cdvae.data.splits import SPLITS
 from cdvae.tools.chunks import gather
-from cdvae.tools.files import InputError, cache_root, code_hash, key_of
+from cdvae.tools.content import digests
+from cdvae.tools.files import InputError, cache_root, key_of
+from cdvae.tools.meaning import meaning
 
 STEP = 0.2  # from the first frame of a pair to the second, in seconds; the nearest frame is taken
-ROOMS = ("data/clips/frames.py", "data/clips/video.py", "data/clips/clips.py", "data/splits.py")
 
 
 def clip_frames(folder: Path, size: int, name: str) -> dict[str, np.ndarray]:
@@ -50,22 +54,26 @@ def later(times: np.ndarray, start: int) -> int:
     return start + 1 + int(np.abs(times[start + 1 :] - times[start] - STEP).argmin())
 
 
+def listed(root: Path, split: str) -> Clips:
+    """The clips of a split of UCF101, where its lists are there, or of any folder of clips."""
+    has_lists = (root / ucf101.LISTS).is_dir()
+    return ucf101.listed(root, split) if has_lists else folder.listed(root, split)
+
+
 def stamp(root: Path) -> str:
-    """A key of the clips in a folder and of the code that reads them."""
-    sizes = {}
-    for split in ("train", "valid", "test"):
-        folder, names, _, _ = listed(root, split)
-        sizes[split] = [(name, (folder / name).stat().st_size) for name in names]
-    return key_of(sizes, code_hash(*ROOMS))
+    """A key of what the clips in a folder hold and of the code that reads them."""
+    parts = [(split, listed(root, split)) for split in SPLITS]
+    content = [(split, each.names, digests(each.folder, each.names)) for split, each in parts]
+    return key_of(content, meaning(load))
 
 
 def load(root: Path, split: str, n: int, seed: int, size: int) -> Pairs:
     """At most n pairs of a split of UCF101 or of any folder of clips, in an order that is shuffled
     by the seed. What cannot be read is left out; raises InputError where nothing can."""
-    folder, names, _, _ = listed(root, split)
-    names = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+    clips = listed(root, split)
+    names = [clips.names[i] for i in np.random.default_rng(seed).permutation(len(clips.names))]
     place = cache_root() / "clips" / f"frames-{split}-{key_of(stamp(root), seed, size)}"
-    work = partial(clip_frames, folder, size)
+    work = partial(clip_frames, clips.folder, size)
     gathered = gather(work, names, place, describe="clips", chunk=CHUNK, enough=n)
     if not gathered.rows:
         raise InputError(f"no clip for {split} in {root} can be used: check the folder")

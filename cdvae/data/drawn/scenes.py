@@ -1,6 +1,6 @@
 """The built-in world as a data set: fields of the three tasks and their exact conditionals."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -8,9 +8,22 @@ from torch import Tensor
 from cdvae.data.drawn import render, world
 from cdvae.data.drawn.world import CATEGORIES, Scenes
 from cdvae.data.fields import GRID, SIZE, Fields, Task
+from cdvae.data.registry import DataSet, Request, register
 
 CHUNK = 250  # scenes rendered at a time, so that they stay in the processor's cache
 SPLIT_SEEDS = {"train": 0, "valid": 1, "test": 2}
+
+
+def conditional_draws(
+    truth: "SceneTruth", index: Tensor, n: int, generator: torch.Generator
+) -> Tensor:
+    """n draws of x_g for each scene at `index`: (batch, n, C_g, 32, 32)."""
+    scenes = truth.scenes.rows(index)
+    rows = torch.arange(len(index), device=index.device).repeat_interleave(n)
+    g = render.Geometry(*(part[rows] for part in render.geometry(scenes)))
+    repeated = scenes.rows(rows)
+    hidden = world.draw_hidden(repeated, generator)
+    return generated_layer(truth.task, repeated, g, hidden).unflatten(0, (len(index), n))
 
 
 @dataclass(frozen=True)
@@ -20,18 +33,11 @@ class SceneTruth:
     task: str
     scenes: Scenes
 
+    sample = conditional_draws  # not a plain method, so that it is part of what the class means
+
     def to(self, device: torch.device) -> "SceneTruth":
         """The same conditional on another device."""
         return SceneTruth(self.task, Scenes(*(part.to(device) for part in self.scenes)))
-
-    def sample(self, index: Tensor, n: int, generator: torch.Generator) -> Tensor:
-        """n draws of x_g for each scene at `index`: (batch, n, C_g, 32, 32)."""
-        scenes = self.scenes.rows(index)
-        rows = torch.arange(len(index), device=index.device).repeat_interleave(n)
-        g = render.Geometry(*(part[rows] for part in render.geometry(scenes)))
-        repeated = scenes.rows(rows)
-        hidden = world.draw_hidden(repeated, generator)
-        return generated_layer(self.task, repeated, g, hidden).unflatten(0, (len(index), n))
 
 
 def generated_layer(task: str, scenes: Scenes, g: render.Geometry, hidden: world.Hidden) -> Tensor:
@@ -89,12 +95,6 @@ def draw(split: str, n: int, seed: int) -> tuple[Scenes, torch.Generator]:
     return world.draw_scenes(n, generator), generator
 
 
-def with_truth(fields: Fields, split: str, seed: int) -> Fields:
-    """Fields read back from disk, with their exact conditional."""
-    scenes, _ = draw(split, len(fields), seed)
-    return replace(fields, truth=SceneTruth(fields.task.name, scenes))
-
-
 def load(task: Task, split: str, n: int, seed: int) -> Fields:
     """n scenes of one split; the same arguments give the same bytes.
 
@@ -107,3 +107,31 @@ def load(task: Task, split: str, n: int, seed: int) -> Fields:
     ids = tuple(f"{split}-{seed}-{k}" for k in range(n))
     truth = SceneTruth(task.name, scenes)
     return Fields(task, x_c, x_g, named, len(CATEGORIES), ids, truth)
+
+
+def make(request: Request, split: str) -> Fields:
+    """As many scenes of a split as are asked for."""
+    return load(request.task, split, request.size(split), request.seed)
+
+
+def truth(request: Request, split: str, n: int) -> SceneTruth:
+    """The exact conditional of a split's n scenes."""
+    return SceneTruth(request.task.name, draw(split, n, request.seed)[0])
+
+
+def label_names(request: Request) -> tuple[str, ...]:
+    """The categories of objects, windows and lamps."""
+    return CATEGORIES
+
+
+SCENES = register(
+    DataSet(
+        name="scenes",
+        title="Built-in scenes",
+        tasks=("relighting", "resaturation", "motion"),
+        make=make,
+        label_names=label_names,
+        truth=truth,
+        needs_root=False,
+    )
+)

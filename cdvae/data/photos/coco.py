@@ -1,72 +1,114 @@
-"""COCO's annotations as semantic features (Sec. 4.1, Figure 3)."""
+"""MS-COCO's layout: two folders of photos, and their annotations beside them."""
 
-import contextlib
-import io
-import json
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from cdvae.data.photos.layout import label_distribution, layout_coverage
+from cdvae.data.photos import decode as photos
+from cdvae.data.photos import examples
+from cdvae.data.photos.annotations import annotation_file, read_annotations
+from cdvae.data.photos.check import checked_part
+from cdvae.data.photos.examples import Part
+from cdvae.data.photos.originals import photo
+from cdvae.data.photos.records import recorded
+from cdvae.data.registry import DataSet, Request, register
+from cdvae.data.report import Report
+from cdvae.data.splits import confirm_sides, shuffled
 from cdvae.tools.files import InputError
 
-
-def annotation_file(folder: Path) -> Path | None:
-    """The annotations that belong to an image folder of COCO's layout, if they are there."""
-    path = folder.parent / "annotations" / f"instances_{folder.name}.json"
-    return path if path.is_file() else None
+YEARS = ("2014", "2017")  # of COCO; the paper's is the first
+VALID_SHARE = 5  # validation takes at most one in five of the photos to train on
 
 
-def open_annotations(path: Path):
-    """The pycocotools index of an annotation file; raises InputError if it is not one."""
-    from pycocotools.coco import COCO
-
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints as it loads
-            return COCO(str(path))
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AssertionError, TypeError):
-        raise InputError(f"{path} is not a COCO annotation file: fetch it again") from None
+def coco_folder(root: Path, split: str) -> Path:
+    """The folder of a COCO split, train2014 / val2014 as in Sec. 6.1, else those of 2017."""
+    part = "val" if split == "test" else "train"
+    for year in YEARS:
+        if (root / f"{part}{year}").is_dir():
+            return root / f"{part}{year}"
+    raise InputError(f"no folder {part}2014 (or {part}2017) in {root}: is it COCO's layout?")
 
 
-def semantics(path: Path, names: Sequence[str]) -> tuple[np.ndarray, int]:
-    """Label distribution and 5 × 5 coverage of each category, for the named photos: (N, D).
+def photo_parts(request: Request) -> dict[str, Part]:
+    """The photos of each split, in an order that the seed shuffles, as many as are asked for.
 
-    D = n + 25 n for the file's n categories in the order of their ids; also returns n. Crowd
-    regions (iscrowd = 1) are left out: their box surrounds a group and is no object's. So are
-    boxes of no area and those of unknown categories. A photo the file does not know has no
-    objects: its features are zero.
+    Validation photos are taken from the folder to train on. Where there are annotations, photos
+    that they do not list are left out: nobody has looked for objects in them.
+    Raises InputError where photos are missing or too few, or where annotations fit none of them.
     """
-    coco = open_annotations(path)
-    column = {category: k for k, category in enumerate(sorted(coco.cats))}
-    by_name = {image["file_name"]: image for image in coco.imgs.values()}
-    rows = np.zeros((len(names), 26 * len(column)), np.float32)
-    for row, name in zip(rows, names, strict=True):
-        image = by_name.get(Path(name).name)
-        if image is not None:
-            row[:] = photo_semantics(coco.imgToAnns[image["id"]], column, image)
-    return rows, len(column)
+    train, test = (whole_part(coco_folder(request.root, split)) for split in ("train", "test"))
+    names = shuffled(train.names, request.seed)
+    n_valid = min(request.size("valid"), max(1, len(names) // VALID_SHARE))
+    sides = {"train": names[n_valid:], "valid": names[:n_valid]}
+    confirm_sides(sides, str(train.folder), "photos")
+    sides = {side: shuffled(some, request.seed) for side, some in sides.items()}
+    whole = {
+        "train": train,
+        "valid": train._replace(left_out={}, note=""),
+        "test": test._replace(note=""),
+    }
+    sides["test"] = shuffled(test.names, request.seed)
+    return {
+        split: part._replace(names=sides[split][: request.size(split)])
+        for split, part in whole.items()
+    }
 
 
-def category_names(path: Path) -> tuple[str, ...]:
-    """Names of the categories in the order of the features' columns."""
-    coco = open_annotations(path)
-    return tuple(coco.cats[category]["name"] for category in sorted(coco.cats))
+def whole_part(folder: Path) -> Part:
+    """All photos of a folder that can be used."""
+    names, left_out = photos.under(folder)
+    if not names:
+        some = ", ".join(sorted(photos.ENDINGS))
+        raise InputError(f"no photos in {folder}: files like {some} are read")
+    annotations = annotation_file(folder)
+    if annotations is None:
+        note = f"no annotations beside {folder}: guidance uses pixel features alone"
+        return Part(folder, names, left_out, note=note)
+    found = recorded(folder, names, annotations)
+    unlisted = {name: f"not in {annotations.name}" for name in names if name not in found.of}
+    odd = {**found.unmatched, **found.odd}
+    return Part(folder, list(found.of), {**left_out, **unlisted, **odd}, annotations, found.of)
 
 
-def photo_semantics(annotations: list[dict], column: dict[int, int], image: dict) -> np.ndarray:
-    """The features of one photo (26 n,) from its annotations and its own width and height."""
-    size = (image["width"], image["height"])
-    boxes, categories = [], []
-    for annotation in annotations:
-        category = column.get(annotation["category_id"])
-        x, y, w, h = annotation["bbox"]
-        x0, x1 = np.clip([x, x + w], 0, size[0])
-        y0, y1 = np.clip([y, y + h], 0, size[1])
-        if annotation.get("iscrowd") or category is None or x1 <= x0 or y1 <= y0:
-            continue
-        boxes.append((x0, y0, x1, y1))
-        categories.append(category)
-    box, kind = np.array(boxes).reshape(-1, 4), np.array(categories, int)
-    layout = layout_coverage(box, kind, len(column), size)
-    return np.concatenate([label_distribution(kind, len(column)), layout.ravel()])
+def label_names(request: Request) -> tuple[str, ...]:
+    """The names of the categories in the order of the features' columns."""
+    annotations = annotation_file(coco_folder(request.root, "train"))
+    return read_annotations(annotations).categories if annotations else ()
+
+
+def original(root: Path, task: str, example: str) -> np.ndarray:
+    """A test photo."""
+    return photo(coco_folder(root, "test") / example)
+
+
+def checked(root: Path, workers: int | None = None) -> list[Report]:
+    """Each part of COCO's layout; none if the folder is not laid out so."""
+    parts = [root / f"{part}{year}" for year in YEARS for part in ("train", "val")]
+    there = [part for part in parts if part.is_dir() or annotation_file(part)]
+    return [checked_part(part, workers) for part in there]
+
+
+COCO = register(
+    DataSet(
+        name="coco",
+        title="MS-COCO",
+        tasks=("relighting", "resaturation"),
+        make=examples.makers(photo_parts),
+        stamp=partial(examples.stamp, photo_parts),
+        label_names=label_names,
+        original=original,
+        check=checked,
+    )
+)
+TINY_IMAGENET = register(
+    DataSet(
+        name="tiny-imagenet",
+        title="Tiny ImageNet",
+        tasks=COCO.tasks,
+        make=COCO.make,
+        stamp=COCO.stamp,
+        label_names=label_names,
+        original=original,
+    )
+)

@@ -1,77 +1,77 @@
-"""Photos on disk: MS-COCO's layout, or any folder; decoded to 32 × 32 in parallel."""
+"""One photo, decoded."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from cdvae.data.fields import SIZE
-from cdvae.tools.files import InputError
+from cdvae.data.listing import Listing, files_under
+from cdvae.data.photos.depths import to_rgb
+from cdvae.data.reading import Unusable, decoding
 
-ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"}
+ENDINGS = frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .gif .ppm".split())
 MOST_PIXELS = 150_000_000  # a larger picture is refused before it is decoded
-YEARS = ("2014", "2017")  # of COCO; the paper's is the first
+ORIENTATION = 0x0112  # the EXIF field; its values 2 to 8 and how they turn a picture:
+TURNS = "FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90"
 
 
-def under(folder: Path) -> list[str]:
-    """The photos in a folder, at any depth, as sorted relative names."""
-    paths = (path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
-    return sorted(path.relative_to(folder).as_posix() for path in paths if path.is_file())
-
-
-def list_photos(folder: Path) -> list[str]:
-    """The photos in a folder (`under`); raises InputError for none."""
-    found = under(folder)
-    if not found:
-        raise InputError(f"no photos in {folder}: files like {', '.join(sorted(ENDINGS))} are read")
-    return found
-
-
-def coco_folder(root: Path, split: str) -> Path:
-    """The folder of a COCO split, train2014 / val2014 as in Sec. 6.1, else those of 2017."""
-    part = "val" if split == "test" else "train"
-    for year in YEARS:
-        if (root / f"{part}{year}").is_dir():
-            return root / f"{part}{year}"
-    raise InputError(f"no folder {part}2014 (or {part}2017) in {root}: is it COCO's layout?")
+def under(folder: Path) -> Listing:
+    """The photos in a folder, at any depth."""
+    return files_under(folder, ENDINGS)
 
 
 def decode(name: str, folder: Path) -> dict[str, np.ndarray]:
     """One photo as {"image": (1, 32, 32, 3) uint8 sRGB}, stretched to a square.
 
     A JPEG is decoded at the smallest scale that its format offers above 128 × 128, from which
-    boxes are averaged (nearer to 32 × 32 a box filter would alias). Pictures are turned as EXIF
-    says; grey, CMYK and palettes become RGB, 16 bits become 8, transparency is laid on white.
-    Raises ValueError or OSError for a file that is no picture.
+    boxes are averaged (nearer to 32 × 32 a box filter would alias). Raises as `read_rgb` does.
     """
-    from PIL import Image, ImageOps
+    from PIL.Image import Resampling
 
-    try:
-        image = Image.open(folder / name)
-    except Image.UnidentifiedImageError:
-        raise ValueError("not a picture that can be read") from None
-    except Image.DecompressionBombError:
-        raise ValueError(f"more than {MOST_PIXELS:,} pixels") from None
-    with image:
-        if image.width * image.height > MOST_PIXELS:
-            raise ValueError(f"more than {MOST_PIXELS:,} pixels")
-        image.draft("RGB", (4 * SIZE, 4 * SIZE))
-        try:
-            image = to_rgb(ImageOps.exif_transpose(image))
-        except (SyntaxError, IndexError, EOFError) as error:  # as Pillow's decoders fail
-            raise ValueError(f"damaged picture ({error})") from None
-        small = image.resize((SIZE, SIZE), Image.Resampling.BOX)
+    small = read_rgb(folder / name, 4 * SIZE).resize((SIZE, SIZE), Resampling.BOX)
     return {"image": np.array(small, np.uint8)[None]}  # a copy: Pillow's own is read-only
 
 
-def to_rgb(image):
-    """A Pillow image of any mode as 8-bit RGB."""
+def read_rgb(path: Path, least: int | None = None):
+    """A photo as a Pillow image in RGB, at its own size; a JPEG at a scale above `least` pixels.
+
+    Pictures are turned as EXIF says; `to_rgb` says what becomes of their colours. Raises ValueError
+    or OSError, without the photo's name, for a file that is no picture or cannot be read.
+    """
+    with warnings.catch_warnings(), decoding("picture"):
+        warnings.simplefilter("ignore")  # Pillow's, of odd EXIF and of many pixels
+        with opened(path) as image:
+            if least:
+                image.draft("RGB", (least, least))
+            image.load()
+            return upright(to_rgb(image, path), image)
+
+
+def opened(path: Path):
+    """A Pillow image whose pixels are not decoded yet."""
     from PIL import Image
 
-    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-        sixteen = np.asarray(image).astype(np.float64)
-        image = Image.fromarray((sixteen / 257).clip(0, 255).round().astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    too_large = f"more than {MOST_PIXELS:,} pixels"
+    try:
+        image = Image.open(path)
+    except Image.UnidentifiedImageError:
+        raise Unusable("not a picture that can be read") from None
+    except Image.DecompressionBombError:
+        raise Unusable(too_large) from None
+    if image.width * image.height > MOST_PIXELS:
+        image.close()
+        raise Unusable(too_large)
+    return image
+
+
+def upright(picture, image):
+    """The picture turned as the EXIF of `image` says; as it is where that is broken, for its pixels
+    are whole."""
+    from PIL.Image import Transpose
+
+    try:
+        value = int(image.getexif().get(ORIENTATION, 1))
+    except Exception:
+        return picture
+    return picture.transpose(Transpose[TURNS.split()[value - 2]]) if 2 <= value <= 8 else picture

@@ -1,6 +1,8 @@
 """From a photo to the layers of a task, at 32 × 32."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,18 +35,29 @@ def colours_and_shading(folder: Path, name: str) -> dict[str, np.ndarray]:
     return found | {"shading": shading[:, 0].numpy()}
 
 
-WORK = {"resaturation": colours, "relighting": colours_and_shading}  # for `chunks.gather`
-
-
 def as_floats(image: Tensor) -> Tensor:
     """uint8 (N, H, W, 3) -> (N, 3, H, W) in [0, 1]."""
     return image.movedim(3, 1).float() / 255
 
 
-def assemble(task: str, gathered: Gathered) -> tuple[Tensor, Tensor]:
-    """x_c and x_g of a photo task from what the workers gathered."""
-    image = as_floats(gathered.load("image"))
-    if task == "resaturation":
-        return value_saturation(image)
+def values_and_saturations(gathered: Gathered) -> tuple[Tensor, Tensor]:
+    """x_c and x_g of resaturation from what was gathered of the photos."""
+    return value_saturation(as_floats(gathered.load("image")))
+
+
+def albedos_and_shadings(gathered: Gathered) -> tuple[Tensor, Tensor]:
+    """x_c and x_g of relighting from what was gathered of the photos."""
     shading = gathered.load("shading")[:, None]
-    return srgb_to_linear(image) / shading, shading
+    return srgb_to_linear(as_floats(gathered.load("image"))) / shading, shading
+
+
+class Layers(NamedTuple):
+    """How a task's layers come from photos: what is done with each, and with all of them."""
+
+    of_photo: Callable[[Path, str], dict[str, np.ndarray]]
+    of_all: Callable[[Gathered], tuple[Tensor, Tensor]]
+
+
+RESATURATION = Layers(colours, values_and_saturations)
+RELIGHTING = Layers(colours_and_shading, albedos_and_shadings)
+LAYERS = {"relighting": RELIGHTING, "resaturation": RESATURATION}

@@ -1,8 +1,39 @@
-"""What is in a picture and where: the semantic features of Figure 3."""
+"""What is in a picture and where: the semantic features of Figure 3 (Sec. 4.1)."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from cdvae.data.fields import GRID
+from cdvae.data.photos.annotations import Annotations, Record
+
+
+def features(annotations: Annotations, records: Sequence[Sequence[int]]) -> np.ndarray:
+    """Label distribution and 5 × 5 coverage of each category, a row for each photo: (N, D).
+
+    records: the numbers of the records of each photo. D = n + 25 n for the file's n categories in
+    the order of their ids.
+    """
+    n = len(annotations.categories)
+    rows = np.zeros((len(records), n + n * GRID**2), np.float32)
+    for row, numbers in zip(rows, records, strict=True):
+        size, boxes, columns = as_one([annotations.records[k] for k in numbers])
+        layout = layout_coverage(boxes, columns, n, size)
+        row[:] = np.concatenate([label_distribution(columns, n), layout.ravel()])
+    return rows
+
+
+def as_one(records: Sequence[Record]) -> tuple[tuple[float, float], np.ndarray, np.ndarray]:
+    """Size, boxes and columns of a photo with one record or more; what two of them say alike
+    counts once."""
+    size, boxes, columns = records[0].size, records[0].boxes, records[0].columns
+    for other in records[1:]:
+        scaled = other.boxes * np.tile(np.divide(size, other.size), 2)
+        table = np.column_stack([boxes, columns])
+        more = np.column_stack([scaled, other.columns])
+        known = (more[:, None] == table[None]).all(2).any(1)
+        boxes, columns = np.r_[boxes, scaled[~known]], np.r_[columns, other.columns[~known]]
+    return size, boxes, columns
 
 
 def label_distribution(categories: np.ndarray, n_labels: int) -> np.ndarray:

@@ -1,0 +1,176 @@
+"""COCO's annotation files: the boxes of each image, and an account of every entry that is odd.
+
+Such files are made by many tools. One odd entry of thousands is left out, counted and named; a file
+of which nothing can be used is refused.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cdvae.data.report import printable
+from cdvae.tools.files import InputError
+
+BULKY = ("segmentation", "keypoints")  # of an entry, and not used here
+
+
+class Record(NamedTuple):
+    """An image as an annotation file lists it, and its boxes.
+
+    size: width and height in pixels; boxes (n, 4) are x0, y0, x1, y1 inside it; columns (n,) is the
+    place of each box's category among the file's.
+    """
+
+    file: str
+    size: tuple[float, float]
+    boxes: np.ndarray
+    columns: np.ndarray
+
+
+class Annotations(NamedTuple):
+    """What an annotation file holds.
+
+    categories: their names in the order of their ids. odd: the entries left out, with the reason.
+    crowds, flat: how many boxes are left out because they surround a group of objects
+    (iscrowd = 1) or have no area.
+    """
+
+    path: Path
+    records: list[Record]
+    categories: tuple[str, ...]
+    odd: dict[str, str]
+    crowds: int
+    flat: int
+
+
+def annotation_file(folder: Path) -> Path | None:
+    """The annotations that belong to an image folder of COCO's layout, if they are there."""
+    path = folder.parent / "annotations" / f"instances_{folder.name}.json"
+    return path if path.is_file() else None
+
+
+def read_annotations(path: Path) -> Annotations:
+    """Read an annotation file; raises InputError if it is none or if nothing in it can be used."""
+    about, odd = parsed(path), {}
+    categories = dict(categories_in(about["categories"], odd))
+    order = sorted(categories, key=lambda number: (isinstance(number, str), number))
+    if not order:
+        raise InputError(f"{path} names no categories: add them, or move the file away")
+    images = dict(images_in(about["images"], odd))
+    boxes, crowds, flat = boxes_in(about["annotations"], images, order, odd)
+    if about["annotations"] and not (any(boxes.values()) or crowds or flat):
+        name, why = next(iter(odd.items()), ("its images", "none can be used"))
+        raise InputError(f"{path} has no usable box ({name}: {why}): mend it or move it away")
+    records = [Record(*images[number], *arrays(boxes[number])) for number in images]
+    names = tuple(categories[number] for number in order)
+    return Annotations(path, records, names, odd, crowds, flat)
+
+
+def parsed(path: Path) -> dict[str, list]:
+    """The lists of an annotation file, as JSON in any of its encodings has them."""
+    try:
+        about = json.loads(path.read_bytes(), object_hook=without_bulk)
+    except (ValueError, RecursionError):
+        about = None
+    if not isinstance(about, dict) or not isinstance(about.get("images"), list):
+        raise InputError(f"{path} is not a COCO annotation file: fetch it again or move it away")
+    lists = ("images", "annotations", "categories")
+    return {name: found if isinstance(found := about.get(name), list) else [] for name in lists}
+
+
+def without_bulk(entry: dict) -> dict:
+    """An entry without its outlines, which take most of the memory."""
+    for name in BULKY:
+        entry.pop(name, None)
+    return entry
+
+
+def categories_in(entries: list, odd: dict[str, str]) -> Iterator[tuple[Any, str]]:
+    """Id and name of each category."""
+    for k, entry in enumerate(entries):
+        number = id_of(entry, "id")
+        if number is None:
+            odd[label("category", k, entry)] = "no id"
+        else:
+            yield number, str(entry.get("name", number))
+
+
+def images_in(entries: list, odd: dict[str, str]) -> Iterator[tuple[Any, tuple[str, tuple]]]:
+    """Id, file and size of each image."""
+    files: dict[Any, str] = {}
+    for k, entry in enumerate(entries):
+        number, size = id_of(entry, "id"), None
+        if number is not None:
+            size = numbers([entry.get("width"), entry.get("height")], 2)
+        file = entry.get("file_name") if isinstance(entry, dict) else None
+        if number is None:
+            odd[label("image", k, entry)] = "no id"
+        elif not isinstance(file, str) or not file.strip():
+            odd[label("image", k, entry)] = "no file name"
+        elif size is None or min(size) <= 0:
+            odd[label("image", k, entry)] = "no width and height"
+        elif files.setdefault(number, file) != file:
+            odd[label("image", k, entry)] = "the id of another image"
+        else:
+            yield number, (file, size)
+
+
+def boxes_in(
+    entries: list, images: dict, order: list, odd: dict[str, str]
+) -> tuple[dict[Any, list], int, int]:
+    """(x0, y0, x1, y1, column) of each box by image, and how many are crowds or have no area."""
+    column = {number: k for k, number in enumerate(order)}
+    found: dict[Any, list] = {number: [] for number in images}
+    crowds = flat = 0
+    for k, entry in enumerate(entries):
+        image, category = id_of(entry, "image_id"), id_of(entry, "category_id")
+        box = numbers(entry.get("bbox"), 4) if isinstance(entry, dict) else None
+        if image not in images:
+            odd[label("annotation", k, entry)] = "of no image that can be used"
+        elif entry.get("iscrowd") in (1, "1"):
+            crowds += 1
+        elif category not in column:
+            odd[label("annotation", k, entry)] = "of an unknown category"
+        elif box is None:
+            odd[label("annotation", k, entry)] = "a box that is not four numbers"
+        else:
+            (x, y, w, h), (width, height) = box, images[image][1]
+            x0, x1 = np.clip([x, x + w], 0, width)
+            y0, y1 = np.clip([y, y + h], 0, height)
+            if x1 <= x0 or y1 <= y0:
+                flat += 1
+            else:
+                found[image].append((x0, y0, x1, y1, column[category]))
+    return found, crowds, flat
+
+
+def arrays(boxes: list[tuple]) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (n, 4) and their columns (n,)."""
+    table = np.array(boxes, np.float64).reshape(-1, 5)
+    return table[:, :4], table[:, 4].astype(int)
+
+
+def id_of(entry: Any, name: str) -> Any:
+    """An id, whether it is written as a number or as text; None where there is none."""
+    value = entry.get(name) if isinstance(entry, dict) else None
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() else value or None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def numbers(values: Any, n: int) -> tuple[float, ...] | None:
+    """n finite numbers, or None."""
+    if not isinstance(values, list) or len(values) != n:
+        return None
+    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+        return None
+    return tuple(map(float, values)) if np.isfinite(np.array(values, float)).all() else None
+
+
+def label(kind: str, k: int, entry: Any) -> str:
+    """What an odd entry is called: by its id, else by its place in the list."""
+    number = id_of(entry, "id")
+    return f"{kind} {printable(str(number))}" if number is not None else f"{kind} #{k + 1}"
