@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from cdvae.model import Batch
+from cdvae.tools.errors import Failed
 
 
-class NotFinite(RuntimeError):
+class NotFinite(Failed):
     """A loss became infinite or NaN; the message names the step, the term and a remedy."""
 
 
@@ -124,6 +125,11 @@ class Descent:
         self.schedule.step()
         self.step += 1
         return {name: value.detach() for name, value in terms.items()}
+
+
+def best_row(history: list[dict]) -> dict:
+    """The check of a history whose weights were kept."""
+    return min(history, key=lambda row: row["valid_loss"])
 
 
 def fit(

@@ -6,6 +6,8 @@ import numpy as np
 
 ALIKE = 0.5  # regions are joined while their motions differ by less than this share of the fastest
 LARGE = 0.5  # motions below this share of the fastest are left out
+LONGEST = 7.0  # cells: an arrow of the fastest motion in a row is drawn at least so long
+INK = "#F0E442"  # of arrows, Okabe and Ito's yellow, edged in black
 SMALLEST = 12  # cells, of 1024; smaller regions have no arrow
 
 
@@ -79,3 +81,24 @@ def distinct(samples: np.ndarray, n: int = 4) -> np.ndarray:
     far = np.linalg.norm(flat - found.cluster_centers_[found.labels_], axis=1)
     members = [np.flatnonzero(found.labels_ == k) for k in np.argsort(-sizes, kind="stable")]
     return np.array([mine[far[mine].argmin()] for mine in members])
+
+
+def lengthened(top: float) -> float:
+    """How many times its length an arrow is drawn where the fastest motion is `top`."""
+    return max(1.0, LONGEST / max(top, 1e-6))
+
+
+def draw_arrows(axis, shape: tuple[int, int], flow: np.ndarray, top: float, longer: float) -> None:
+    """The arrows of a flow (2, 32, 32) over a picture (height, width) in an axis of its pixels."""
+    from matplotlib import patheffects
+
+    height, width = shape[0] / 32, shape[1] / 32
+    edge = [patheffects.withStroke(linewidth=3, foreground="black")]
+    look = {"arrowstyle": "-|>", "color": INK, "lw": 1.4, "mutation_scale": 9}
+    for arrow in arrows(flow, top):
+        start = np.array([arrow.x * width, arrow.y * height]) - 0.5
+        end = start + longer * np.array([arrow.dx * width, arrow.dy * height])
+        look |= {"shrinkA": 0, "shrinkB": 0}
+        drawn = axis.annotate("", end, start, arrowprops=look, annotation_clip=False)
+        drawn.arrow_patch.set_path_effects(edge)
+    axis.set(xlim=(-0.5, shape[1] - 0.5), ylim=(shape[0] - 0.5, -0.5))

@@ -6,7 +6,7 @@ from pathlib import Path
 from cdvae.figures.arrows import fastest
 from cdvae.figures.gallery import Gallery
 from cdvae.figures.shown import N_COMPARED
-from cdvae.report.results import NAMES
+from cdvae.methods import label
 from cdvae.tools.files import write_text
 
 FILE = "captions.md"
@@ -80,21 +80,21 @@ def of_fields(gallery: Gallery, number: str, rows: range) -> str:
 
 def model_of(gallery: Gallery) -> str:
     """Which samples are shown."""
-    name = NAMES[gallery.shown.main]
+    name = label(gallery.shown.main)
     if gallery.task == "motion":
         return f"Samples of {name}: one of each of four clusters of 100, the commonest first"
     return f"The first four samples of {name}"
 
 
 def which(gallery: Gallery, rows: range) -> str:
-    each = " (one a clip)" if gallery.task == "motion" and gallery.data != "scenes" else ""
+    each = " (one a clip)" if gallery.task == "motion" and gallery.drawn is None else ""
     return f"test examples {rows.start + 1} to {rows.stop}{each}"
 
 
 def common(galleries: list[Gallery]) -> list[str]:
     """What upsampling there was, and the files."""
     parts = []
-    if galleries[0].data == "scenes":
+    if galleries[0].drawn is not None:
         parts.append("Scenes are drawn, and fields upsampled, to 224 × 224.")
     elif any(gallery.task != "motion" for gallery in galleries):
         parts.append("Fields are upsampled to 512 × 512; pictures are printed smaller.")

@@ -7,10 +7,9 @@ from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 from torch import nn
 
 from cdvae.dvae import DVAE
-from cdvae.figures.scores import STYLE, finished
+from cdvae.figures.style import STYLE, finished
 from cdvae.model import CDVAE
 from cdvae.networks import SIZE
-from cdvae.ties import MDNTie
 
 INFERENCE, GENERATION, TIE = "#D55E00", "#0072B2", "#009E73"
 SEEN = "#DDDDDD"  # observed variables are grey
@@ -162,7 +161,7 @@ def figure2(model: CDVAE) -> Figure:
         draw_dvae(axis, model.dvae_c, "c", 1.25, 4.0)
         draw_dvae(axis, model.dvae_g, "g", 9.75, 7.0)
         axis.plot([4.0, 7.0], [top, top], color=TIE, lw=1.6, zorder=1)
-        axis.text(5.5, top + 0.8, tie_text(model.tie), fontsize=6, ha="center", va="center")
+        axis.text(5.5, top + 0.8, str(model.tie), fontsize=6, ha="center", va="center")
         entries = [(INFERENCE, "upward: $\\hat\\mu$, $\\hat\\sigma^2$ of each layer", False)]
         entries += [(INFERENCE, "merged with $P(z_i\\,|\\,z_{i+1})$: $q$", True)]
         key(axis, 0.2, top + 2.2, entries)
@@ -213,10 +212,3 @@ def layers_text(stem: nn.Module, convolutions_first: bool) -> str:
     """The layers of an image stem or head, in their order."""
     lines = [f"conv {listed(convolutions(stem))}", f"FC {listed(widths(stem))}"]
     return "\n".join(lines if convolutions_first else lines[::-1])
-
-
-def tie_text(tie: nn.Module) -> str:
-    """What the tie is, and its size."""
-    if isinstance(tie, MDNTie):
-        return f"MDN tie\n$K$ = {tie.shape[0]}"
-    return f"Gaussian tie\n{tie.n_tied} of {tie.n_code}"

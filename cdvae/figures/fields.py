@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cdvae.data.fields import GRID, Fields
 from cdvae.data.photos.intrinsic import linear_to_srgb
-from cdvae.figures.scores import STYLE, finished
+from cdvae.figures.style import STYLE, finished
 
 LINEAR = ("albedo", "shading")  # layers in linear light wherever they come from
 FULL_FLOW = 6.0  # px per second of the 32 × 32 grid that is drawn in full colour

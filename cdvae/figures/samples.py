@@ -1,36 +1,27 @@
-"""Figures 1 and 5–16, the pictures of samples: `python -m cdvae.figures --data coco --root DIR`.
+"""Figures 1 and 5–16, the pictures of samples, with their captions: `cdvae figures`."""
 
-The command draws every figure of a data set from its results folder, trains nothing and writes a
-file of captions beside them.
-"""
-
-import argparse
-import sys
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
-from matplotlib import patheffects
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from cdvae.figures import captions, shown
-from cdvae.figures.arrows import arrows, fastest
+from cdvae.figures.arrows import draw_arrows, fastest, lengthened
 from cdvae.figures.fields import colour_wheel, flow_colours
-from cdvae.figures.gallery import Gallery, scenes_of
-from cdvae.figures.scores import STYLE, figure4, finished, save, watermark
+from cdvae.figures.gallery import Gallery, drawn_pictures
 from cdvae.figures.shown import APPENDIX_PAGE, N_COMPARED, N_SAMPLES, PAGE
-from cdvae.report.results import NAMES, figures_folder, results_folder
+from cdvae.figures.style import STYLE, finished, save, watermark
+from cdvae.methods import label as name_of
+from cdvae.report.results import figures_folder, results_folder
 from cdvae.tools.files import InputError
 
 NUMBERS = {"relighting": (6, 9, 10, 11), "resaturation": (7, 12, 13, 14), "motion": (8, 15, 16)}
 SIDE = 1.05  # inches, the width of a picture: 168 px at the 160 dpi of a PNG
 GAP = 0.04
-LONGEST = 7.0  # cells: an arrow of the fastest motion in a row is at least so long
-INK = "#F0E442"  # of arrows, Okabe and Ito's yellow, edged in black
 
 
 def sheet(rows: int, heads: list[str], aspect: float = 1.0, left: float = 0.3, right: float = 0.0):
@@ -60,39 +51,14 @@ def label(axis, text: str) -> None:
     axis.set_ylabel(text, labelpad=3)
 
 
-def draw_arrows(axis, picture: np.ndarray, flow: np.ndarray, top: float, longer: float) -> None:
-    """A picture with the arrows of a flow (2, 32, 32), drawn `longer` times their length."""
-    show(axis, picture)
-    height, width = picture.shape[0] / 32, picture.shape[1] / 32
-    edge = [patheffects.withStroke(linewidth=3, foreground="black")]
-    for arrow in arrows(flow, top):
-        start = np.array([arrow.x * width, arrow.y * height]) - 0.5
-        end = start + longer * np.array([arrow.dx * width, arrow.dy * height])
-        drawn = axis.annotate(
-            "",
-            end,
-            start,
-            arrowprops={
-                "arrowstyle": "-|>",
-                "color": INK,
-                "lw": 1.4,
-                "mutation_scale": 9,
-                "shrinkA": 0,
-                "shrinkB": 0,
-            },
-            annotation_clip=False,
-        )
-        drawn.arrow_patch.set_path_effects(edge)
-    axis.set(xlim=(-0.5, picture.shape[1] - 0.5), ylim=(picture.shape[0] - 0.5, -0.5))
-
-
 def motion_row(axes, gallery: Gallery, k: int, flows: list[np.ndarray]) -> None:
     """The frame, then the frame with each flow's arrows; one speed is large for the whole row."""
     top = fastest(np.stack(flows))
-    longer = max(1.0, LONGEST / max(top, 1e-6))
+    longer = lengthened(top)
     show(axes[0], gallery.original(k))
     for axis, flow in zip(axes[1:], flows, strict=True):
-        draw_arrows(axis, gallery.original(k), flow, top, longer)
+        show(axis, gallery.original(k))
+        draw_arrows(axis, gallery.original(k).shape[:2], flow, top, longer)
     axes[-1].annotate(
         f"{top:.2g} px/s × {longer:.2g}",
         (1.02, 0.5),
@@ -153,9 +119,14 @@ def figure1(galleries: list[Gallery]) -> Figure:
 
 
 def figure5(galleries: list[Gallery]) -> Figure:
-    """Figure 5: the first sample of each method, on the first two test examples of each task."""
-    methods = [m for m in shown.COMPARED if all(m in each.shown.runs for each in galleries)]
-    heads = ["Original", *(NAMES[method] for method in methods)]
+    """Figure 5: the first sample of each method, on the first two test examples of each task.
+
+    The methods are the paper's, and one's own, that every task has; else each task's main one.
+    """
+    methods = [m for m in shown.compared() if all(m in each.shown.runs for each in galleries)]
+    methods = methods or [galleries[0].shown.main]
+    galleries = [each for each in galleries if set(methods) <= set(each.shown.runs)]
+    heads = ["Original", *(name_of(method) for method in methods)]
     rows = [(each, k) for each in galleries for k in range(min(N_COMPARED, len(each)))]
     with plt.rc_context(STYLE):
         figure, axes = sheet(len(rows), heads, aspect_of(galleries[0]))
@@ -231,8 +202,8 @@ def galleries_of(profile: str, data: str, root: str | Path | None) -> dict[str, 
     kept = {task: shown.load(path) for task, path in paths.items() if path.exists()}
     if not kept:
         raise InputError(f"no samples in {folder}: run cdvae reproduce --data {data} first")
-    scenes = scenes_of(profile, kept) if data == "scenes" else None
-    return {task: Gallery(each, data, root, scenes) for task, each in kept.items()}
+    drawn = {task: drawn_pictures(profile, data, each) for task, each in kept.items()}
+    return {task: Gallery(each, data, root, drawn[task]) for task, each in kept.items()}
 
 
 def plates(galleries: dict[str, Gallery]) -> dict[str, tuple[Callable, Callable]]:
@@ -288,26 +259,3 @@ def draw(
             found[name] = caption()
     captions.merge(folder, list(found.values()))
     return found
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="quick")
-    parser.add_argument("--data", default="scenes", help="scenes, coco, ucf101, folder")
-    parser.add_argument("--root", help="the folder that holds the photos or clips")
-    chosen = parser.parse_args(arguments)
-    folder = figures_folder(chosen.profile, chosen.data)
-    try:
-        drawn = draw(chosen.profile, galleries_of(chosen.profile, chosen.data, chosen.root))
-    except InputError as error:
-        print(f"cdvae.figures: {error}", file=sys.stderr)
-        return 2
-    scores = results_folder(chosen.profile, chosen.data) / "scores.csv"
-    if scores.exists():
-        save(figure4(pd.read_csv(scores)), folder / "figure4")
-    print(f"{len(drawn)} figures in {folder}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

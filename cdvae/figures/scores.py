@@ -1,95 +1,16 @@
-"""One function a figure; every number comes from a results file or from a run's own record."""
-
-import logging
-from pathlib import Path
+"""Figures of scores and of training: every number comes from a results file or a run's record."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cdvae.methods.registry import JOINT
+from cdvae.figures.style import STYLE, finished, legend_below, look_of, panels, watermark
+from cdvae.methods import label, look, method, ordered
 from cdvae.metrics import COUNTS
-from cdvae.report.paper import LAYERS, TABLES
-from cdvae.report.results import NAMES, summary
-from cdvae.runs.experiment import best_row
-from cdvae.tools.files import atomic
-
-logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on the dates of fonts
-
-# Okabe & Ito's palette, safe for colour-blind readers; markers tell the methods apart in print.
-LOOKS = {
-    "nn": ("#999999", "s"),
-    "cvae": ("#D55E00", "v"),
-    "shallow": ("#E69F00", "D"),
-    "gauss": ("#56B4E9", "o"),
-    "mdn4": ("#0072B2", "^"),
-    "mdn12": ("#009E73", "P"),
-    "crossconv": ("#7F3C8D", "X"),
-    "cdvae-spatial": ("#C00000", "h"),
-    "jmvae": ("#E377C2", "p"),
-    "fm": ("#4B3621", ">"),
-    "unet": ("#6B8E23", "<"),
-    "marginal": ("#BBBBBB", "x"),
-    "mean_noise": ("#CC79A7", "+"),
-    "truth": ("#000000", "*"),
-}
-STYLE = {
-    "font.size": 8,
-    "axes.titlesize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "savefig.dpi": 160,
-    "pdf.fonttype": 42,
-}
-
-
-def save(figure: Figure, path: Path) -> list[Path]:
-    """Write a figure as PNG and PDF beside each other, without dates; returns both paths."""
-    written = []
-    for suffix, about in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
-        with atomic(path.with_suffix(suffix)) as temporary, plt.rc_context(STYLE):
-            figure.savefig(temporary, metadata=about, bbox_inches="tight")
-        written.append(path.with_suffix(suffix))
-    return written
-
-
-def finished(figure: Figure) -> Figure:
-    """The figure, no longer held by pyplot: a notebook shows it as the value of a cell, once."""
-    plt.close(figure)
-    return figure
-
-
-def panels(rows: int, columns: int, width: float, height: float):
-    """A figure with a grid of panels, each `width` inches wide, `height` inches in all."""
-    size = (width * columns, height)
-    return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-
-
-def legend_below(figure: Figure, *axes, columns: int | None = None) -> None:
-    """One legend for all panels, of all that the given ones name; in one row if not told."""
-    entries = [axis.get_legend_handles_labels() for axis in axes]
-    named = {label: handle for each in entries for handle, label in zip(*each, strict=True)}
-    figure.legend(named.values(), named, loc="outside lower center", ncols=columns or len(named))
-
-
-def fields_row(fields: dict[str, np.ndarray]) -> Figure:
-    """Scalar fields (H, W) in [0, 1] side by side, with their titles and one colour bar."""
-    with plt.rc_context(STYLE):
-        figure, axes = panels(1, len(fields), 1.6, 1.7)
-        for axis, (title, field) in zip(axes[0], fields.items(), strict=True):
-            drawn = axis.imshow(field, vmin=0, vmax=1, cmap="cividis", interpolation="nearest")
-            axis.set(title=title, xticks=[], yticks=[])
-            axis.spines[:].set_visible(False)
-        figure.colorbar(drawn, ax=axes[0], ticks=[0, 0.5, 1], shrink=0.8)
-    return finished(figure)
-
-
-def watermark(figure: Figure, profile: str) -> None:
-    """Say across a figure that a smoke run is no result."""
-    if profile == "smoke":
-        figure.text(0.5, 0.5, "smoke test", fontsize=40, alpha=0.15, ha="center", va="center")
+from cdvae.report.paper import TABLES
+from cdvae.report.results import summary
+from cdvae.training import best_row
 
 
 def figure4(scores: pd.DataFrame) -> Figure:
@@ -99,15 +20,19 @@ def figure4(scores: pd.DataFrame) -> Figure:
     rows (the paper's is not stated), so that positions compare within a panel only.
     """
     each = summary(scores)
-    tasks = [task for task in LAYERS if task in set(each.task)]
+    tasks = list(dict.fromkeys(each.task))
     with plt.rc_context(STYLE):
         figure, axes = panels(2, len(tasks), 2.6, 4.6)
         for column, task in enumerate(tasks):
             ours = points(each[each.task == task])
-            paper = {m: (row[5], 0.0, row[4], 0.0) for m, row in TABLES[task].items() if m in ours}
+            printed = {m: row for m, row in TABLES.get(task, {}).items() if m in ours}
+            paper = {m: (row[5], 0.0, row[4], 0.0) for m, row in printed.items()}
             unit = "px²" if task == "motion" else ""
             scatter(axes[0, column], ours, f"{task}, ours", f"× 10⁻² {unit}".strip())
-            scatter(axes[1, column], paper, f"{task}, paper", "× 10⁻²")
+            if paper:
+                scatter(axes[1, column], paper, f"{task}, paper", "× 10⁻²")
+            else:
+                axes[1, column].axis("off")  # the paper has none of these methods
         legend_below(figure, *axes[0, ::-1])
         watermark(figure, scores.profile.iloc[0])
     return finished(figure)
@@ -116,24 +41,23 @@ def figure4(scores: pd.DataFrame) -> Figure:
 def points(each: pd.DataFrame) -> dict[str, tuple[float, float, float, float]]:
     """Variance, its deviation, error at 100 samples, its deviation, × 10⁻², for each method."""
     found = {}
-    for method in [name for name in NAMES if name in set(each.method)]:
-        mine = each[(each.method == method) & (each.n_samples == max(COUNTS))].set_index("metric")
+    for name in ordered(each.method):
+        mine = each[(each.method == name) & (each.n_samples == max(COUNTS))].set_index("metric")
         pair = [
             mine.loc[metric, key]
             for metric in ("variance", "best_error")
             for key in ("mean", "std")
         ]
-        found[method] = tuple(100 * np.nan_to_num(pair))
+        found[name] = tuple(100 * np.nan_to_num(pair))
     return found
 
 
 def scatter(axis, values: dict, title: str, unit: str) -> None:
     """Methods as points in one panel, with error bars where there are several seeds."""
-    for method, (x, dx, y, dy) in values.items():
-        colour, marker = LOOKS[method]
-        axis.plot(x, y, color=colour, marker=marker, ms=6, ls="", label=NAMES[method])
+    for name, (x, dx, y, dy) in values.items():
+        axis.plot(x, y, ls="", **look_of(name))
         if dx or dy:
-            axis.errorbar(x, y, dy, dx, color=colour, capsize=2)
+            axis.errorbar(x, y, dy, dx, color=look(name)[0], capsize=2)
     axis.margins(x=0.12)
     axis.set(title=title, xlabel=f"variance ({unit})", ylabel=f"best error of 100 ({unit})")
     most = max(y + dy for _, _, y, dy in values.values())
@@ -143,25 +67,28 @@ def scatter(axis, values: dict, title: str, unit: str) -> None:
 def training_curves(histories: dict[str, dict[str, list[dict]]]) -> Figure:
     """Training (thin) and validation loss (thick) by step: {task: {method: history}}.
 
-    The joint models have the upper row; the losses of the others are on other scales.
+    The joint models have the upper row; the losses of the others are on other scales. A row
+    without models is left out.
     """
+    kinds = {"joint models": True, "conditional models": False}
+    every = [name for methods in histories.values() for name in methods]
+    have = {t: j for t, j in kinds.items() if any(method(m).is_joint == j for m in every)}
     with plt.rc_context(STYLE):
-        figure, axes = panels(2, len(histories), 3.0, 4.2)
+        figure, axes = panels(len(have), len(histories), 3.0, 2.1 * len(have))
         for column, (task, methods) in enumerate(histories.items()):
-            joint = {name: rows for name, rows in methods.items() if name in JOINT}
-            alone = {name: rows for name, rows in methods.items() if name not in JOINT}
-            curves(axes[0, column], joint, f"{task}: joint models")
-            curves(axes[1, column], alone, f"{task}: conditional models")
+            for row, (title, joint) in enumerate(have.items()):
+                mine = {m: rows for m, rows in methods.items() if method(m).is_joint == joint}
+                curves(axes[row, column], mine, f"{task}: {title}")
         legend_below(figure, *axes.flat)
     return finished(figure)
 
 
 def curves(axis, methods: dict[str, list[dict]], title: str) -> None:
     """Loss by step in one panel; the axis leaves out the first check's fall."""
-    for method, rows in methods.items():
-        table, colour = pd.DataFrame(rows), LOOKS[method][0]
+    for name, rows in methods.items():
+        table, colour = pd.DataFrame(rows), look(name)[0]
         axis.plot(table.step, table.train_loss, color=colour, lw=0.7)
-        axis.plot(table.step, table.valid_loss, color=colour, lw=1.6, label=NAMES[method])
+        axis.plot(table.step, table.valid_loss, color=colour, lw=1.6, label=label(name))
     axis.set(title=title, xlabel="step", ylabel="loss (nats per example)")
     axis.xaxis.get_major_locator().set_params(integer=True)
     late = [row["valid_loss"] for rows in methods.values() for row in rows[1:]]
@@ -171,24 +98,22 @@ def curves(axis, methods: dict[str, list[dict]], title: str) -> None:
 
 
 def information(histories: dict[str, dict[str, list[dict]]]) -> Figure:
-    """Where the information sits: KL of each layer of the x_g model at its best check, in nats."""
+    """Where the information sits: KL of each layer of the x_g model at its best check, in nats.
+
+    Of the models whose history has it, "valid_kl_g1" and so on; every task has one such model.
+    """
     with plt.rc_context(STYLE):
         figure, axes = panels(1, len(histories), 3.0, 2.2)
         shades = ("#0072B2", "#56B4E9", "#CCE5F6")
         for axis, (task, methods) in zip(axes[0], histories.items(), strict=True):
-            names = [method for method in methods if method in JOINT]
+            names = [name for name in methods if layer_count(methods[name][-1])]
             left = np.zeros(len(names))
             layers = max(layer_count(methods[name][-1]) for name in names)
             for layer in range(layers, 0, -1):
                 width = [best_row(methods[name]).get(f"valid_kl_g{layer}", 0.0) for name in names]
-                label = f"$z_{layer}$" + (" (top)" if layer == layers else "")
-                axis.barh(
-                    [NAMES[name] for name in names],
-                    width,
-                    left=left,
-                    color=shades[layer - 1],
-                    label=label,
-                )
+                text = f"$z_{layer}$" + (" (top)" if layer == layers else "")
+                shade = shades[(layer - 1) % len(shades)]
+                axis.barh([label(n) for n in names], width, left=left, color=shade, label=text)
                 left += width
             axis.set(title=task, xlabel="KL(q ‖ p) of $z_g$ (nats per example)")
             axis.invert_yaxis()
@@ -197,22 +122,23 @@ def information(histories: dict[str, dict[str, list[dict]]]) -> Figure:
 
 
 def layer_count(row: dict) -> int:
+    """How many layers of x_g's codes a row of a history tells of, of the joint models alone."""
+    if "valid_kl_c1" not in row:
+        return 0
     return sum(name.startswith("valid_kl_g") and name[-1].isdigit() for name in row)
 
 
 def best_error_curves(scores: pd.DataFrame) -> Figure:
     """Best error by number of samples: how fast each method finds the answer."""
     each = summary(scores)
-    tasks = [task for task in LAYERS if task in set(each.task)]
+    tasks = list(dict.fromkeys(each.task))
     with plt.rc_context(STYLE):
         figure, axes = panels(1, len(tasks), 2.8, 2.6)
         for axis, task in zip(axes[0], tasks, strict=True):
             mine = each[(each.task == task) & (each.metric == "best_error")]
-            for method in [name for name in NAMES if name in set(mine.method)]:
-                rows = mine[mine.method == method]
-                colour, marker = LOOKS[method]
-                look = {"color": colour, "marker": marker, "ms": 4, "label": NAMES[method]}
-                axis.plot(rows.n_samples, 100 * rows["mean"], **look)
+            for name in ordered(mine.method):
+                rows = mine[mine.method == name]
+                axis.plot(rows.n_samples, 100 * rows["mean"], **look_of(name, 4))
             unit = " px²" if task == "motion" else ""
             axis.set(
                 title=task, xlabel="samples", ylabel=f"best error (× 10⁻²{unit})", xscale="log"
@@ -222,4 +148,30 @@ def best_error_curves(scores: pd.DataFrame) -> Figure:
             axis.set_ylim(bottom=0)
         legend_below(figure, *axes[0, ::-1])
         watermark(figure, scores.profile.iloc[0])
+    return finished(figure)
+
+
+def rank_histograms(ranks: dict[str, np.ndarray], n: int, bins: int = 20) -> Figure:
+    """Where the truth ranks among n draws, {method: ranks (N, points)}; calibrated is flat."""
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, len(ranks), 1.1, 1.7)
+        for axis, (name, rank) in zip(axes[0], ranks.items(), strict=True):
+            share = np.histogram(rank, bins, (0, n))[0] / rank.size * bins
+            axis.bar(np.arange(bins) + 0.5, share, 1.0, color=look(name)[0])
+            axis.axhline(1, color="black", lw=0.6)
+            axis.set(title=label(name), xticks=[0, bins], xticklabels=[0, n], ylim=(0, 4))
+            axis.set_yticks([0, 1, 2, 3, 4], [] if axis is not axes[0, 0] else None)
+        axes[0, 0].set_ylabel("density (1 = calibrated)")
+        figure.supxlabel("rank of the truth among the draws", fontsize=8)
+    return finished(figure)
+
+
+def tightening(estimates: dict[str, dict[int, tuple[float, float]]]) -> Figure:
+    """−log p by number of draws, {name: {K: (mean, standard error)}}, in nats per example."""
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, len(estimates), 2.8, 2.2)
+        for axis, (name, curve) in zip(axes[0], estimates.items(), strict=True):
+            mean, error = zip(*curve.values(), strict=True)
+            axis.errorbar(list(curve), mean, error, color="#0072B2", marker="o", ms=3, capsize=2)
+            axis.set(title=name, xscale="log", xlabel="draws K", ylabel="nats per example")
     return finished(figure)

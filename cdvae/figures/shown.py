@@ -16,14 +16,19 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cdvae.data.fields import Fields
+from cdvae.data.drawn import scenes
+from cdvae.data.fields import TASKS, Fields
 from cdvae.figures.arrows import distinct
-from cdvae.methods.baselines import NearestNeighbour, gaussian_blur
-from cdvae.runs.experiment import Draw, Experiment, Run, one_thread
-from cdvae.tools.files import atomic, code_hash, key_of
+from cdvae.methods import method, methods, of_kind
+from cdvae.runs.experiment import Experiment
+from cdvae.runs.scoring import drawing
+from cdvae.runs.store import Run
+from cdvae.tools.device import one_thread
+from cdvae.tools.files import atomic, key_of
+from cdvae.tools.meaning import meaning
 
 MAIN = {"relighting": "mdn4", "resaturation": "mdn12", "motion": "gauss"}  # Figures 6, 7, 8
-COMPARED = ("nn", "cvae", "gauss", "mdn4")  # Figure 5
+COMPARED = ("nn", "cvae", "gauss", "mdn4")  # Figure 5; rows of one's own follow them
 N_SAMPLES = 4
 DRAWN = 100  # samples of motion, from which distinct ones are taken
 N_COMPARED = 2  # examples of each task in Figure 5
@@ -51,8 +56,21 @@ class Shown:
 
     @property
     def main(self) -> str:
-        """The paper's method for the task's pages of samples, else the last there is."""
-        return MAIN[self.task] if MAIN[self.task] in self.runs else list(self.runs)[-1]
+        """The method of the task's pages of samples."""
+        return main_of(self.task, list(self.runs))
+
+
+def main_of(task: str, names: list[str]) -> str:
+    """The paper's method for a task's pages, else one's own, else a learned one, else the last."""
+    own = [name for name in names if name in methods() and method(name).kind == "own"]
+    learned = [name for name in names if name in methods() and method(name).is_learned]
+    paper = [name for name in names if name == MAIN[task]]
+    return [*paper, *own, *learned, names[-1]][0]
+
+
+def compared() -> list[str]:
+    """The methods of Figure 5, as far as they were run."""
+    return [*COMPARED, *of_kind("own")]
 
 
 def path_of(folder: Path, task: str) -> Path:
@@ -74,9 +92,9 @@ def load(path: Path) -> Shown:
 def save(shown: Shown, path: Path) -> None:
     """In half precision: pictures have 8 bits."""
     tensors = {"x_g": shown.x_g} | ({} if shown.image is None else {"image": shown.image})
-    for method in shown.runs:
-        tensors[f"samples/{method}"] = shown.samples[method]
-        tensors[f"reproduced/{method}"] = shown.reproduced[method]
+    for name in shown.runs:
+        tensors[f"samples/{name}"] = shown.samples[name]
+        tensors[f"reproduced/{name}"] = shown.reproduced[name]
     halves = {name: torch.from_numpy(value).half().contiguous() for name, value in tensors.items()}
     about = {"task": shown.task, "ids": shown.ids, "runs": shown.runs}
     with atomic(path) as temporary:
@@ -93,65 +111,77 @@ def update(experiment: Experiment, runs: list[Run], folder: Path) -> None:
         path = path_of(folder, task)
         before = load(path).runs if path.exists() else {}
         mine = [run for run in runs if run.task == task and run.seed == runs[0].seed]
-        wanted = [run for run in mine if run.method in (*COMPARED, MAIN[task])] or mine[-1:]
+        wanted = [run for run in mine if run.method in (*compared(), MAIN[task])] or mine[-1:]
         keys = {run.method: key(experiment, run) for run in wanted}
-        for method, about in before.items():
-            run = Run(task, method, about["seed"])
-            if method not in keys and about["key"] == key(experiment, run):
+        for name, about in before.items():
+            run = Run(task, name, about["seed"])
+            if name in keys or name not in methods():
+                continue
+            if about["key"] == key(experiment, run):
                 wanted.append(run)
-                keys[method] = about["key"]
-        if {method: about["key"] for method, about in before.items()} != keys:
+                keys[name] = about["key"]
+        if {name: about["key"] for name, about in before.items()} != keys:
             with one_thread():
                 save(make(experiment, task, wanted), path)
 
 
 def key(experiment: Experiment, run: Run) -> str:
     """The key of all that shapes what is shown of a run."""
-    return key_of(experiment.model_key(run), code_hash("figures/shown.py", "figures/arrows.py"))
+    entry = method(run.method)
+    code = meaning([part for part in (entry.build or entry.fit, drawing, example_of) if part])
+    return key_of(experiment.model_key(run), code)
 
 
 def make(experiment: Experiment, task: str, runs: list[Run]) -> Shown:
     """Draw what is shown of a task."""
     test = experiment.fields(task)["test"]
-    rows = first_rows(test, n_examples(experiment.source.name, task))
-    image = None
-    if test.truth is not None:  # scenes: the picture of the same draw is the motion task's x_c
-        image = test.x_c if task == "motion" else scene_images(experiment, len(test))
-        image = image[rows].numpy()
+    rows = first_rows(test, n_examples(experiment, task))
     samples, reproduced, about = {}, {}, {}
-    main = MAIN[task] if MAIN[task] in [run.method for run in runs] else runs[-1].method
+    main = main_of(task, [run.method for run in runs])
     for run in runs:
-        is_main = run.method == main
+        name, is_main = run.method, run.method == main
         some = rows if is_main else rows[:N_COMPARED]
-        draw, made_by = sampler(experiment, run)
-        n = DRAWN if task == "motion" and is_main else N_SAMPLES if is_main else 1
-        drawn = torch.cat([draw(slice(k, k + 1), n) for k in some]).cpu()
-        if n == DRAWN:
-            drawn = torch.stack([each[distinct(each.numpy(), N_SAMPLES)] for each in drawn])
-        samples[run.method] = drawn.numpy()
-        reproduced[run.method] = reproduce(experiment, run, test, some, made_by).cpu().numpy()
+        n = N_SAMPLES if is_main else 1
+        draw, made_by = experiment.sampler(run, "test")
+        samples[name] = np.stack([example_of(draw, k, n, task) for k in some])
+        reproduced[name] = reproduce(experiment, run, test, some).cpu().numpy()
         kept = ("checkpoint_sha256", "smoothing_px")
-        about[run.method] = {"seed": run.seed, "key": key(experiment, run)} | {
-            name: made_by[name] for name in kept if name in made_by
+        about[name] = {"seed": run.seed, "key": key(experiment, run)} | {
+            what: made_by[what] for what in kept if what in made_by
         }
     ids = [test.ids[k] for k in rows]
+    image = images_of(experiment, test, rows)
     return Shown(task, ids, test.x_g[rows].numpy(), image, samples, reproduced, about)
 
 
-def sampler(experiment: Experiment, run: Run) -> tuple[Draw, dict]:
-    """As `Experiment.sampler`, but nearest neighbour takes the smoothing it was scored with."""
-    if run.method != "nn":
-        return experiment.sampler(run, "test")
-    sigma = experiment.scores(run)["provenance"]["smoothing_px"]
-    train = experiment.examples(run.task, "train")
-    model = NearestNeighbour(train.x_c, train.x_g, sigma)
-    x_c = experiment.fields(run.task)["test"].x_c.to(experiment.device)
-    return lambda part, n: model.sample(x_c[part], n), {"smoothing_px": sigma}
+def example_of(draw, k: int, n: int, task: str) -> np.ndarray:
+    """n samples of test example k (n, C_g, 32, 32); of motion, several are chosen distinct."""
+    several = task == "motion" and n > 1
+    drawn = draw(slice(k, k + 1), DRAWN if several else n).cpu().numpy()[0]
+    return drawn[distinct(drawn, n)] if several else drawn
 
 
-def n_examples(data: str, task: str) -> int:
+def images_of(experiment: Experiment, test: Fields, rows: list[int]) -> np.ndarray | None:
+    """The pictures of examples whose data set has none of its own but the fields: (K, 3, 32, 32).
+
+    Relighting's is in linear light; saturation without a hue is shown in red.
+    """
+    name = test.task.name
+    if experiment.entry.original is not None:
+        return None
+    if experiment.entry is scenes.SCENES and name != "motion":  # the motion task's x_c, in light
+        seed = experiment.source.seed
+        return scenes.load(TASKS["motion"], "test", len(test), seed).x_c[rows].numpy()
+    x_c, x_g = test.x_c[rows], test.x_g[rows]
+    if name == "resaturation":
+        return torch.cat([x_c, x_c * (1 - x_g), x_c * (1 - x_g)], 1).numpy()
+    return (x_c * x_g if name == "relighting" else x_c).numpy()
+
+
+def n_examples(experiment: Experiment, task: str) -> int:
     """Examples of a task: Figures 6–8, and on real data the appendix's pages."""
-    return PAGE + (data != "scenes") * APPENDIX_PAGES[task] * APPENDIX_PAGE
+    is_real = experiment.entry.original is not None
+    return PAGE + is_real * APPENDIX_PAGES[task] * APPENDIX_PAGE
 
 
 def first_rows(test: Fields, n: int) -> list[int]:
@@ -160,34 +190,14 @@ def first_rows(test: Fields, n: int) -> list[int]:
     return sorted(firsts.values())[:n]
 
 
-def scene_images(experiment: Experiment, n: int) -> Tensor:
-    """The pictures of the test scenes in linear light, (n, 3, 32, 32)."""
-    from cdvae.data.drawn import scenes
-    from cdvae.data.fields import TASKS
-
-    return scenes.load(TASKS["motion"], "test", n, experiment.source.seed).x_c
-
-
 @torch.no_grad()
-def reproduce(
-    experiment: Experiment, run: Run, test: Fields, rows: list[int], made_by: dict
-) -> Tensor:
-    """CDVAE(z_o) of Eq. 10: originals x_g from codes of their own, (k, C_g, 32, 32).
+def reproduce(experiment: Experiment, run: Run, test: Fields, rows: list[int]) -> Tensor:
+    """CDVAE(z_o) of Eq. 10: originals x_g as the method gives them back, (k, C_g, 32, 32).
 
-    z_1 is the mean of q(z_1 | z_2, x_g), the codes above are drawn. CVAE decodes the mean of its
-    q(z | x_c, x_g); nearest neighbour has no codes, and gives an original back smoothed as all that
-    it returns; the true conditional gives it back as it is.
+    The true conditional gives them back as they are.
     """
     x_c, x_g = (x[rows].to(experiment.device) for x in (test.x_c, test.x_g))
-    if run.method == "truth":
+    if method(run.method).kind == "truth":
         return x_g
-    if run.method == "nn":
-        return gaussian_blur(x_g, made_by["smoothing_px"])
-    model = experiment.model(run)
-    if run.method == "cvae":
-        x_c, x_g = model.standard_c.apply_to(x_c), model.standard_g.apply_to(x_g)
-        z, _ = model.q_z_given_x(x_c, x_g)
-        return model.standard_g.undo(model.decode(model.image_tower(x_c), z))
     generator = torch.Generator(experiment.device).manual_seed(run.seed)
-    mean, _ = model.dvae_g.q_z_given_x(x_g, generator).q[0]
-    return model.dvae_g.mean_x(mean)
+    return experiment.ready(run)[0].reproduce(x_c, x_g, generator)

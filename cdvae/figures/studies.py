@@ -4,9 +4,10 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from cdvae.figures.scores import LOOKS, STYLE, finished, legend_below, panels, watermark
-from cdvae.report.beyond import COMPARED_WITH, VARIANT_NAMES, Chapter, oriented, over_variants
-from cdvae.report.results import NAMES, summary
+from cdvae.figures.style import STYLE, finished, legend_below, look_of, panels, watermark
+from cdvae.methods import label, look, method, ordered
+from cdvae.report.chapters import Chapter, oriented, over_variants
+from cdvae.report.results import summary
 
 PAIRS = (  # what the forest plot compares
     *((tie, other) for tie in ("gauss", "mdn4", "mdn12") for other in ("shallow", "cvae", "nn")),
@@ -25,14 +26,12 @@ def accuracy_and_score(chapters: list[Chapter]) -> Figure:
         for axis, (chapter, task) in zip(axes[0], places, strict=True):
             each = summary(chapter.scores[chapter.scores.task == task])
             each = each[each.n_samples == 100].set_index(["metric", "method"])
-            for method in [name for name in NAMES if ("best_error", name) in each.index]:
-                x, y = each.loc[("energy_score", method)], each.loc[("best_error", method)]
-                colour, marker = LOOKS[method]
-                look = {"color": colour, "marker": marker, "ms": 6, "ls": "", "capsize": 2}
+            for name in ordered(each.loc["best_error"].index):
+                x, y = each.loc[("energy_score", name)], each.loc[("best_error", name)]
                 pair = x["mean"], 100 * y["mean"]
                 spread = {"xerr": x["std"], "yerr": 100 * y["std"]}
                 spread = {k: v for k, v in spread.items() if pd.notna(v)}
-                axis.errorbar(*pair, **spread, **look, label=NAMES[method])
+                axis.errorbar(*pair, **spread, **look_of(name), ls="", capsize=2)
             unit = " px²" if task == "motion" else ""
             axis.set(title=f"{chapter.data}: {task}", xlabel="energy score")
             axis.set_ylabel(f"best error of 100 (× 10⁻²{unit})")
@@ -60,7 +59,7 @@ def forest(chapters: list[Chapter], metric: str, head: str, scale: float) -> Fig
                 axis.plot([scale * low, scale * high], [y, y], color=colour, lw=1.4)
                 axis.plot(scale * mean, y, "o", color=colour, ms=4)
             axis.axvline(0, color="black", lw=0.6)
-            names = [f"{NAMES[one]} − {NAMES[other]}" for one, other in shown]
+            names = [f"{label(one)} − {label(other)}" for one, other in shown]
             axis.set_yticks(range(len(shown)), names if axis is axes[0, 0] else [""] * len(names))
             axis.set_ylim(len(shown) - 0.5, -0.5)
             axis.set_title(title)
@@ -82,20 +81,16 @@ def ablations(table: pd.DataFrame, title: str) -> Figure:
         figure, axes = panels(1, 2, 3.4, 1.2 + 0.19 * len(rows))
         for axis, metric in zip(axes[0], ("best_error", "energy_score"), strict=True):
             for y, (place, found) in enumerate(rows):
-                method = place[-1]
-                plain = base.loc[COMPARED_WITH.get(method, method), metric]
+                plain = base.loc[method(place[-1]).variant_of or place[-1], metric]
                 change = 100 * (found[metric] / plain - 1)
-                axis.barh(y, change, color=LOOKS[COMPARED_WITH.get(method, method)][0], height=0.7)
+                axis.barh(y, change, color=look(place[-1])[0], height=0.7)
                 if several:
                     dots = 100 * (each.loc[place, metric] / plain - 1)
                     axis.plot(dots, [y] * len(dots), "k.", ms=2.5)
             axis.axvline(0, color="black", lw=0.6)
             axis.invert_yaxis()
             axis.set(title=metric.replace("_", " "), xlabel="change (%): right is worse")
-        names = [
-            f"{VARIANT_NAMES.get(m) or NAMES[m]}: {group}, {setting}"
-            for (group, setting, m), _ in rows
-        ]
+        names = [f"{label(m)}: {group}, {setting}" for (group, setting, m), _ in rows]
         axes[0, 0].set_yticks(range(len(rows)), names)
         axes[0, 1].set_yticks([])
         figure.suptitle(title, fontsize=9)
@@ -105,7 +100,7 @@ def ablations(table: pd.DataFrame, title: str) -> Figure:
 def scattered(table: pd.DataFrame) -> Figure:
     """The "scattered data" curve: scores by the number of training examples."""
     some = table[table.group.isin(["examples", "base"]) & (table.n_samples == 100)]
-    methods = [m for m in NAMES if m in set(some[some.group == "examples"].method)]
+    names = ordered(some[some.group == "examples"].method)
     with plt.rc_context(STYLE):
         figure, axes = panels(1, 2, 2.8, 2.5)
         unit = " px²" if some.task.iloc[0] == "motion" else ""
@@ -114,12 +109,10 @@ def scattered(table: pd.DataFrame) -> Figure:
             ("energy_score", "energy score", 1),
         )
         for axis, (metric, head, scale) in zip(axes[0], shown, strict=True):
-            for method in methods:
-                mine = some[(some.method == method) & (some.metric == metric)]
+            for name in names:
+                mine = some[(some.method == name) & (some.metric == metric)]
                 mine = mine.groupby("n_train").value.mean()
-                colour, marker = LOOKS[method]
-                look = {"color": colour, "marker": marker, "ms": 4, "label": NAMES[method]}
-                axis.plot(mine.index, scale * mine, **look)
+                axis.plot(mine.index, scale * mine, **look_of(name, 4))
             axis.set(xlabel="training examples", ylabel=head, xscale="log")
             ticks = sorted(set(some.n_train))
             axis.set_xticks(ticks, ticks)
@@ -133,12 +126,10 @@ def trials(tables: dict[str, pd.DataFrame]) -> Figure:
     with plt.rc_context(STYLE):
         figure, axes = panels(1, len(tables), 2.8, 3.0)
         for axis, (task, table) in zip(axes[0], tables.items(), strict=True):
-            for method in [name for name in NAMES if name in set(table.method)]:
-                mine = table[table.method == method]
-                colour, marker = LOOKS[method]
-                look = {"color": colour, "marker": marker, "ms": 5, "ls": "", "alpha": 0.8}
+            for name in ordered(table.method):
+                mine = table[table.method == name]
                 pair = mine.energy_score, 100 * mine.best_error_100
-                axis.plot(*pair, **look, label=NAMES[method])
+                axis.plot(*pair, **look_of(name, 5), ls="", alpha=0.8)
             unit = " px²" if task == "motion" else ""
             axis.set(title=task, xlabel="energy score")
             axis.set_ylabel(f"best error of 100 (× 10⁻²{unit})")

@@ -1,12 +1,13 @@
-"""The README's hero figure and results, from the files made: `python -m cdvae.readme`."""
+"""The README's hero figure and results, from the files made: `cdvae release readme`."""
 
 import pandas as pd
 
+from cdvae.data.sources import data_set
 from cdvae.figures import captions
-from cdvae.report import beyond
-from cdvae.report.beyond import TITLES
+from cdvae.methods import label, ordered
 from cdvae.report.paper import LAYERS
-from cdvae.report.results import NAMES, cell, results_folder, summary
+from cdvae.report.results import cell, results_folder, summary
+from cdvae.runs.measures import metric
 from cdvae.tools.files import project_root, write_text
 
 HERO = (("quick", "coco"), ("quick", "ucf101"))  # Figure 1 of both, below each other
@@ -22,7 +23,9 @@ def results_block() -> str:
         if not path.exists():
             continue
         scores = pd.read_csv(path)
-        parts.append(f"**On {TITLES[data]}** (`results/{profile}/{data}/`, {sizes(scores)})\n")
+        parts.append(
+            f"**On {data_set(data).title}** (`results/{profile}/{data}/`, {sizes(scores)})\n"
+        )
         parts.append(table(summary(scores)))
     return "\n".join(parts)
 
@@ -34,9 +37,9 @@ def sizes(scores: pd.DataFrame) -> str:
     n_seeds, fewer = seeds.max(), scores[scores.n_test < n_test].groupby("method").n_test.max()
     text = f"{n_train:,} / {n_test:,} training / test examples, {n_seeds} seed"
     text += "s" * int(n_seeds > 1)
-    less = [f"{NAMES[m]}: the first {n} test examples" for m, n in fewer.items()]
+    less = [f"{label(m)}: the first {n} test examples" for m, n in fewer.items()]
     for n in sorted(set(seeds) - {n_seeds}, reverse=True):
-        of = ", ".join(NAMES[m] for m in seeds.index[seeds == n])
+        of = ", ".join(label(m) for m in seeds.index[seeds == n])
         less.append(f"{of}: {n} seed" + "s" * int(n > 1))
     return text + "".join(f"; {each}" for each in less)
 
@@ -44,19 +47,20 @@ def sizes(scores: pd.DataFrame) -> str:
 def table(each: pd.DataFrame) -> str:
     """One row a method, a column for each task and score."""
     tasks = [task for task in LAYERS if task in set(each.task)]
-    shown = [(metric, *beyond.SCORES[metric][:2]) for metric in SCORES]
-    heads = [f"{task}: {title}" for task in tasks for _, title, _ in shown]
+    shown = [metric(name) for name in SCORES]
+    heads = [f"{task}: {each.label}" for task in tasks for each in shown]
     lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-    for method in [name for name in NAMES if name in set(each.method)]:
+    for name in ordered(each.method):
         cells = []
         for task in tasks:
-            for metric, _, scale in shown:
-                rows = each[(each.task == task) & (each.method == method) & (each.metric == metric)]
-                found = rows[rows.n_samples == 100]
+            for score in shown:
+                rows = each[(each.task == task) & (each.method == name)]
+                found = rows[(rows.metric == score.name) & (rows.n_samples == 100)]
                 cells += [
-                    cell(scale * r["mean"], scale * r["std"], None, 2) for _, r in found.iterrows()
+                    cell(score.scale * r["mean"], score.scale * r["std"], None, 2)
+                    for _, r in found.iterrows()
                 ] or ["–"]
-        lines.append(f"| {NAMES[method]} | " + " | ".join(cells) + " |")
+        lines.append(f"| {label(name)} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -84,7 +88,3 @@ def update() -> None:
     path = project_root() / "README.md"
     text = between(path.read_text(encoding="utf-8"), "hero", hero_block())
     write_text(path, between(text, "results", results_block()))
-
-
-if __name__ == "__main__":
-    update()

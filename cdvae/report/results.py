@@ -41,6 +41,12 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(temporary, index=False, lineterminator="\n")
 
 
+def read_scores(profile: str, data: str) -> pd.DataFrame:
+    """The scores of a results folder; empty where there are none."""
+    path = results_folder(profile, data) / "scores.csv"
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
+
+
 def finish(experiment: Experiment, runs: list[Run], quiet: bool = False) -> pd.DataFrame:
     """Train and score what is missing, and write the result files; returns these runs' scores."""
     progress = Progress(sum(experiment.steps(run) for run in runs), quiet)

@@ -18,6 +18,7 @@ from cdvae.data.fields import TASKS
 from cdvae.data.splits import source_of
 from cdvae.methods import ordered
 from cdvae.metrics import COUNTS
+from cdvae.report import results
 from cdvae.report.claims import BASELINES, CLAIMS, OURS, Claim
 from cdvae.report.each_example import Scores, keep
 from cdvae.report.paper import ROWS
@@ -181,6 +182,13 @@ def of_interval(score: str, low: float, high: float) -> str:
     if low <= 0 <= high:
         return "undecided"
     return "better" if (high < 0) == metric(score).smaller_is_better else "worse"
+
+
+def finish(experiment: Experiment, runs: list[Run], quiet: bool = False) -> pd.DataFrame:
+    """Train, score and compare what is missing, and write the files; returns these runs' scores."""
+    scores = results.finish(experiment, runs, quiet)
+    update(experiment, runs)
+    return scores
 
 
 def update(experiment: Experiment, runs: list[Run]) -> None:

@@ -21,6 +21,7 @@ from cdvae.metrics import COUNTS, score_samples
 from cdvae.model import Model
 from cdvae.runs import scoring
 from cdvae.runs.measures import own_metrics
+from cdvae.runs.parameters import checked
 from cdvae.runs.scoring import Draw
 from cdvae.runs.settings import Profile, load_profile
 from cdvae.runs.store import Fitted, Run, Store
@@ -62,15 +63,15 @@ class Experiment(Store):
 
         Where the true conditional is known it is scored as one more method.
         """
-        tasks = list(dict.fromkeys(tasks or self.source.tasks()))
+        tasks = list(tasks or self.source.tasks())
         for task in tasks:
             self.source.check(task_named(task))
-        chosen = list(dict.fromkeys(methods or self.profile.methods))
+        chosen = list(methods or self.profile.methods)
         for name in chosen:
             method(name)
         if methods is None and self.entry.truth:
             chosen += [name for name, each in rows().items() if each.kind == "truth"]
-        seeds = list(dict.fromkeys(seeds or self.profile.seeds))
+        seeds = list(seeds or self.profile.seeds)
         every = [Run(t, m, s) for t in tasks for m in chosen for s in seeds]
         found = [run for run in every if method(run.method).serves(run.task)]
         if not found:
@@ -133,6 +134,11 @@ class Experiment(Store):
         settings |= {"n_test": entry.n_scored(profile, self.profile.n_test)}
         return key_of(self.model_key(run), COUNTS, settings, meaning([p for p in parts if p]))
 
+    def is_scored(self, run: Run) -> bool:
+        """Whether the means and the scores of each example are there."""
+        path = self.score_file(run)
+        return path.exists() and path.with_suffix(".safetensors").exists()
+
     def shown_in_training(self, task: str) -> Fields:
         """The training split: its first `n_used` examples, with mirror images if `flips`."""
         train, settings = self.fields(task)["train"], self.settings(task)
@@ -194,14 +200,17 @@ class Experiment(Store):
 
     def sampler(self, run: Run, split: str, progress: Progress | None = None) -> tuple[Draw, dict]:
         """A function that draws samples for a split, and what is to be known of the method."""
-        entry, fields = method(run.method), self.fields(run.task)[split]
-        if entry.kind == "truth":
+        fields = self.fields(run.task)[split]
+        if method(run.method).kind == "truth":
             return scoring.drawing_truth(fields, self.device, run.seed), {}
-        if entry.is_learned:
-            model, about = self.model(run, progress), self.about_model(run)
-        else:
-            model, about = self.unlearned(run, entry)
+        model, about = self.ready(run, progress)
         return scoring.drawing(model, fields.x_c.to(self.device), run.seed), about
+
+    def ready(self, run: Run, progress: Progress | None = None) -> tuple[Any, dict]:
+        """What samples and reproduces for a run, learned or not, and what is to be known of it."""
+        if self.is_learned(run):
+            return self.model(run, progress), self.about_model(run)
+        return self.unlearned(run, method(run.method))
 
     def unlearned(self, run: Run, entry: Method) -> tuple[Any, dict]:
         """A method without weights, fitted to its examples, and what is to be known of it."""
@@ -265,5 +274,7 @@ def open_runs(
     device: str = "auto",
 ) -> tuple[Experiment, list[Run]]:
     """The experiment and the runs that a command or a notebook asks for by name."""
-    experiment = Experiment(load_profile(profile), data, root, device)
-    return experiment, experiment.runs(tasks, methods, seeds)
+    given = {"profile": profile, "data": data, "root": root, "device": device}
+    p = checked(given | {"tasks": tasks, "methods": methods, "seeds": seeds})
+    experiment = Experiment(load_profile(p["profile"]), p["data"], p["root"], p["device"])
+    return experiment, experiment.runs(p["tasks"], p["methods"], p["seeds"])

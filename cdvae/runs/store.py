@@ -100,18 +100,20 @@ class Store(ABC):
         """Where its scores lie, or will."""
         return cache_root() / "scores" / f"{self.score_key(run)}.json"
 
+    def is_scored(self, run: Run) -> bool:
+        """Whether its scores are there, whole."""
+        return self.score_file(run).exists()
+
     def steps(self, run: Run) -> int:
         """How many steps of progress are left of a run: its checks, and one for the scores."""
-        if self.score_file(run).exists():
+        if self.is_scored(run):
             return 0
         trains = self.is_learned(run) and not self.checkpoint(run).exists()
         return 1 + trains * self.checks(run)
 
     def model(self, run: Run, progress: Progress | None = None) -> nn.Module:
         """The trained model of a run, loaded or trained."""
-        if not self.checkpoint(run).exists():
-            with one_thread():
-                self.train(run, progress or Progress(0, quiet=True))
+        self.ensure_trained(run, progress)
         with torch.random.fork_rng(devices=()):  # initial weights are drawn, and thrown away
             model = self.untrained(run)
         with safe_open(self.checkpoint(run), framework="pt") as file:
@@ -119,8 +121,15 @@ class Store(ABC):
             model.load_state_dict({name: file.get_tensor(name) for name in names})
         return model.to(self.device).eval()
 
+    def ensure_trained(self, run: Run, progress: Progress | None = None) -> None:
+        """Train the model of a run if its checkpoint is not there, or no longer."""
+        if not self.checkpoint(run).exists():
+            with one_thread():
+                self.train(run, progress or Progress(0, quiet=True))
+
     def record(self, run: Run, name: str) -> Any:
         """What training left in the header of the checkpoint: "about" or "history"."""
+        self.ensure_trained(run)
         with safe_open(self.checkpoint(run), framework="pt") as file:
             return json.loads(file.metadata()[name])
 
@@ -160,7 +169,7 @@ class Store(ABC):
     def scores(self, run: Run, progress: Progress | None = None) -> dict[str, Any]:
         """Scores of a run on the test split, loaded or made."""
         path = self.score_file(run)
-        if not path.exists():
+        if not self.is_scored(run):
             with one_thread():
                 write_json(path, self.score(run, progress or Progress(0, quiet=True)))
             if progress:

@@ -1,27 +1,28 @@
 """What each part of the method earns: one change at a time to the settings of a profile.
 
-    python -m cdvae.ablations --data coco --root DIR
+    cdvae study ablations --data coco --root DIR
 
 trains and scores each variant on one task and writes `ablations.csv` and, with their provenance,
 `ablations.json` to `results/<profile>/<data>/`. Nothing is chosen by these scores.
 """
 
-import argparse
-import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
+from cdvae.data.sources import data_set
+from cdvae.methods import method, of_kind
 from cdvae.report.results import results_folder, write_csv
-from cdvae.runs.experiment import Experiment, Run
+from cdvae.runs.experiment import Experiment
 from cdvae.runs.parallel import score_pairs
 from cdvae.runs.settings import Profile, load_profile
-from cdvae.tools.files import InputError, write_json
+from cdvae.runs.store import Run
+from cdvae.tools.files import write_json
 from cdvae.tools.progress import Progress
 
 BASE = "as tuned"  # the setting's name where nothing is changed
-TASK = {"coco": "relighting", "scenes": "relighting", "ucf101": "motion"}
 KEPT = ("best_error", "variance", "energy_score")
 EXAMPLES = (9, 3)  # of the "scattered data" curve: a ninth, a third, before all
 
@@ -43,10 +44,11 @@ def variants(task: str, profile: Profile, n_train: int) -> list[Variant]:
     def change(table: str, **values) -> dict:
         return {"by_task": {task: {table: values}}}
 
-    base = ("nn", "cvae", "shallow", "gauss", "mdn4", "mdn12", "cdvae-spatial")
-    found = [Variant("base", BASE, method, {}) for method in base]
+    base = [name for name in of_kind("paper", "extension") if name in profile.methods]
+    base = [name for name in base if method(name).serves(task)]
+    found = [Variant("base", BASE, name, {}) for name in base]
     off = change("training", guidance_start=0.0)
-    found += [Variant("guidance", "off", method, off) for method in ("gauss", "mdn12")]
+    found += [Variant("guidance", "off", name, off) for name in ("gauss", "mdn12")]
     for depth in (1, 2, 5):
         latents = change("network", latents=[size] * depth)
         found.append(Variant("depth", str(depth), "gauss", latents))
@@ -64,17 +66,15 @@ def variants(task: str, profile: Profile, n_train: int) -> list[Variant]:
         found.append(Variant("share tied", f"{share:.0%}", "gauss", change("tie", share=share)))
     for part in EXAMPLES:
         some = {"n_used": n_train // part}
-        found += [
-            Variant("examples", f"1/{part}", method, some) for method in ("nn", "cvae", "mdn12")
-        ]
-    net = settings.spatial.network
+        found += [Variant("examples", f"1/{part}", name, some) for name in ("nn", "cvae", "mdn12")]
+    net = settings.spatial
     maps = [0] * (len(net.widths) - 1) + [2, net.codes_g[-1]]
     for setting, value in (
         ("no energy score", {"energy": 0.0}),
         ("x_c not modelled", {"weight_c": 0.0}),
         ("codes at 4 × 4 as well", {"codes_g": maps}),
     ):
-        changes = change("spatial", network=value)
+        changes = change("spatial", **value)
         found.append(Variant("spatial", setting, "cdvae-spatial", changes))
     return found
 
@@ -121,28 +121,10 @@ def tidy(variant: Variant, run: Run, scored: dict) -> list[dict]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m cdvae.ablations", description=__doc__)
-    parser.add_argument("--data", default="scenes", help=", ".join(TASK))
-    parser.add_argument("--root", help="the folder that holds the photos or clips")
-    parser.add_argument("--profile", default="tuned")
-    parser.add_argument("--seeds", type=int, nargs="+", help="default: the profile's first")
-    parser.add_argument("--device", default="auto")
-    options = parser.parse_args()
-    try:
-        if options.data not in TASK:
-            raise InputError(
-                f"no ablations of --data {options.data}: choose from {', '.join(TASK)}"
-            )
-        task = TASK[options.data]
-        place = (options.profile, options.data, options.root, task)
-        found, about = table(*place, options.seeds, options.device)
-    except InputError as error:
-        sys.exit(f"cdvae: {error}")
-    folder = results_folder(options.profile, options.data)
-    write_csv(found, folder / "ablations.csv")
-    write_json(folder / "ablations.json", {"profile": options.profile, "runs": about})
-
-
-if __name__ == "__main__":
-    main()
+def run(profile: str, data: str, root: str | None, seeds: list[int] | None, device: str) -> Path:
+    """Train and score every variant on the data's first task; returns the file that is written."""
+    found, about = table(profile, data, root, data_set(data).tasks[0], seeds, device)
+    path = results_folder(profile, data) / "ablations.csv"
+    write_csv(found, path)
+    write_json(path.with_suffix(".json"), {"profile": profile, "runs": about})
+    return path

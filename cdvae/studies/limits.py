@@ -1,33 +1,31 @@
 """What keeps the best of 100 samples from the truth: measured beside each method.
 
-    python -m cdvae.limits --data coco --root DIR
+    cdvae study limits --data coco --root DIR
 
 writes `limits.csv` to `results/<profile>/<data>/`: mean squared errors on the test split, from
 codebooks that ignore the input, over codes taken from the answer itself, to the methods' own.
 """
 
-import argparse
-import sys
+from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from cdvae import gaussian
-from cdvae.methods.baselines import CVAE
-from cdvae.methods.spatial import SpatialCDVAE
+from cdvae.methods import method, ordered
 from cdvae.metrics import COUNTS, energy_score, squared_errors
-from cdvae.model import CDVAE
+from cdvae.model import Model
+from cdvae.report.chapters import MIXED
 from cdvae.report.results import results_folder, write_csv
-from cdvae.runs.experiment import Experiment, Run, best_row, one_thread
-from cdvae.runs.settings import load_profile
-from cdvae.tools.files import InputError
+from cdvae.runs.experiment import Experiment
+from cdvae.runs.settings import Profile, load_profile
+from cdvae.runs.store import Run
+from cdvae.tools.device import one_thread
+from cdvae.training import best_row
 
 N = max(COUNTS)
 COMPONENTS = (4, 8, 16)  # of principal components that are kept
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the draws that answer similar inputs, not any
-MIXED = "energy score, draws for similar inputs: "
-METHODS = ("cvae", "shallow", "gauss", "mdn4", "mdn12", "cdvae-spatial")
 
 
 def error(x_hat: Tensor, x: Tensor) -> float:
@@ -76,48 +74,22 @@ def mixtures(experiment: Experiment, task: str, seed: int) -> dict[str, float]:
     return {f"{MIXED}{share:.0%}": total / len(x_g) for share, total in totals.items()}
 
 
-@torch.no_grad()
-def with_own_code(
-    model, x_c: Tensor, x_g: Tensor, generator: torch.Generator, n: int = N
-) -> Tensor:
-    """n fields whose top code was taken from the answer, what is below drawn as in sampling."""
-    if isinstance(model, SpatialCDVAE):
-        return model.sample_with_own_code(x_c, x_g, n, generator)
-    if isinstance(model, CVAE):
-        return of_cvae(model, x_c, x_g, n, generator)
-    mu, log_var = model.dvae_g.q_top_given_x(x_g)
-    z = gaussian.sample(mu.repeat_interleave(n, 0), log_var.repeat_interleave(n, 0), generator)
-    x = model.dvae_g.mean_x(model.dvae_g.descend(z, generator))
-    return x.unflatten(0, (len(x_c), n))
-
-
-def of_cvae(model: CVAE, x_c: Tensor, x_g: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """n fields by way of q(z | x_c, x_g): (batch, n, C_g, 32, 32)."""
-    x_c, x_g = model.standard_c.apply_to(x_c), model.standard_g.apply_to(x_g)
-    mu, log_var = (q.repeat_interleave(n, 0) for q in model.q_z_given_x(x_c, x_g))
-    features = model.image_tower(x_c).repeat_interleave(n, 0)
-    x = model.standard_g.undo(model.decode(features, gaussian.sample(mu, log_var, generator)))
-    return x.unflatten(0, (len(x_c), n))
-
-
-@torch.no_grad()
-def reconstructed(model, x_c: Tensor, x_g: Tensor, generator: torch.Generator) -> Tensor:
-    """One field for each answer, every code of it (CDVAE-spatial: its vector) from the answer."""
-    if isinstance(model, CDVAE):
-        return model.dvae_g.mean_x(model.dvae_g.q_z_given_x(x_g, generator).z[0])
-    return with_own_code(model, x_c, x_g, generator, 1)[:, 0]
-
-
-def of_model(model: CDVAE | SpatialCDVAE | CVAE, x_c: Tensor, x_g: Tensor) -> dict[str, float]:
+def of_model(model: Model, x_c: Tensor, x_g: Tensor) -> dict[str, float]:
     """Errors with codes of the answer: best of N with the top alone, and reconstruction."""
     generator, best, whole = torch.Generator().manual_seed(0), [], []
     for c, g in zip(x_c.split(25), x_g.split(25), strict=True):
-        best.append(squared_errors(with_own_code(model, c, g, generator), g).min(1).values)
-        whole.append(squared_errors(reconstructed(model, c, g, generator)[:, None], g)[:, 0])
+        best.append(squared_errors(model.with_own_code(c, g, N, generator), g).min(1).values)
+        whole.append(squared_errors(model.with_all_codes(c, g, generator)[:, None], g)[:, 0])
     return {
         f"best of {N}, top code of the answer": float(torch.cat(best).mean()),
         "reconstruction": float(torch.cat(whole).mean()),
     }
+
+
+def coded(profile: Profile, task: str) -> list[str]:
+    """The rows of a profile whose top code can be taken from the answer."""
+    entries = [method(name) for name in ordered(profile.methods)]
+    return [each.name for each in entries if each.offers("with_own_code") and each.serves(task)]
 
 
 def table(profile: str, data: str, root: str | None) -> pd.DataFrame:
@@ -132,29 +104,20 @@ def table(profile: str, data: str, root: str | None) -> pd.DataFrame:
             found[f"{k} principal components known"] = principal(train.x_g, test.x_g, k)
         found |= mixtures(experiment, task, seed)
         rows += [(task, "any", name, value) for name, value in found.items()]
-        for method in METHODS:
-            run = Run(task, method, seed)
-            for name, value in of_model(experiment.model(run), test.x_c, test.x_g).items():
-                rows.append((task, method, name, value))
+        for name in coded(experiment.profile, task):
+            run = Run(task, name, seed)
+            for what, value in of_model(experiment.model(run), test.x_c, test.x_g).items():
+                rows.append((task, name, what, value))
             best = best_row(experiment.history(run))
-            kl = {name: value for name, value in best.items() if name.startswith("valid_kl")}
-            rows += [(task, method, name.removeprefix("valid_"), v) for name, v in kl.items()]
+            kl = {what: value for what, value in best.items() if what.startswith("valid_kl")}
+            rows += [(task, name, what.removeprefix("valid_"), v) for what, v in kl.items()]
     return pd.DataFrame(rows, columns=["task", "method", "measure", "value"])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m cdvae.limits", description=__doc__)
-    parser.add_argument("--data", default="scenes", help="scenes, coco or ucf101")
-    parser.add_argument("--root", help="the folder that holds the photos or clips")
-    parser.add_argument("--profile", default="tuned")
-    options = parser.parse_args()
-    try:
-        with one_thread():
-            found = table(options.profile, options.data, options.root)
-    except InputError as error:
-        sys.exit(f"cdvae: {error}")
-    write_csv(found, results_folder(options.profile, options.data) / "limits.csv")
-
-
-if __name__ == "__main__":
-    main()
+def run(profile: str, data: str, root: str | None) -> Path:
+    """Measure, and write the table; returns the file."""
+    with one_thread():
+        found = table(profile, data, root)
+    path = results_folder(profile, data) / "limits.csv"
+    write_csv(found, path)
+    return path

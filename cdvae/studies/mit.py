@@ -1,15 +1,13 @@
 """How good `intrinsic.decompose` is on the MIT intrinsic images (Grosse et al., ICCV 2009).
 
-`python -m cdvae.data.mit DIR` writes `results/mit-intrinsic/lmse.csv` and its provenance.
+`cdvae study mit --root DIR` writes `results/mit-intrinsic/lmse.csv` and its provenance.
 DIR has a folder for each object with diffuse, reflectance, shading and mask as 16-bit linear PNG,
 and may have `bell2014_lmse.json`, the errors of Bell et al.'s own code.
 """
 
-import argparse
 import csv
 import io
 import json
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +17,8 @@ import torch
 from torch import Tensor
 
 from cdvae.data.photos.intrinsic import DEFAULT, Settings, decompose
-from cdvae.tools.files import InputError, code_hash, project_root, write_json, write_text
+from cdvae.tools.files import InputError, output_root, write_json, write_text
+from cdvae.tools.meaning import meaning
 from cdvae.tools.provenance import circumstances
 
 COLUMNS = ("object", "ours", "bell2014", "all_albedo", "all_shading")
@@ -128,40 +127,28 @@ def mit_table(root: Path, settings: Settings = DEFAULT) -> list[dict[str, float 
 
 def _provenance(root: Path, settings: Settings, seconds: float) -> dict:
     return circumstances(torch.device("cpu")) | {
-        "command": "python -m cdvae.data.mit DIR",
+        "command": "cdvae study mit --root DIR",
         "objects": len(list(Path(root).glob("*/diffuse.png"))),
         "settings": asdict(settings),
         "how_chosen": CHOSEN,
         "measure": "LMSE, window 20, step 10; mean of albedo and shading",
         "seconds": round(seconds, 1),
-        "code": code_hash("data/photos/intrinsic.py", "data/photos/crf.py", "studies/mit.py"),
+        "code": meaning(mit_table),
     }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Write the table; 2 and one sentence where the input is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m cdvae.data.mit", description=__doc__)
-    parser.add_argument("root", type=Path, metavar="DIR", help="the MIT intrinsic images")
-    parser.add_argument("--out", type=Path, default=project_root() / "results" / "mit-intrinsic")
-    options = parser.parse_args(arguments)
+def run(root: str, out: str | None = None) -> Path:
+    """Score every object below `root`, write the table and what made it; returns the table."""
+    folder = Path(out) if out else output_root() / "results" / "mit-intrinsic"
     begin = time.perf_counter()
-    try:
-        rows = mit_table(options.root)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    rows = mit_table(Path(root))
     lines = io.StringIO()
     writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         numbers = {k: f"{v:.5f}" if isinstance(v, float) else v for k, v in row.items()}
         writer.writerow(numbers)
-    write_text(options.out / "lmse.csv", lines.getvalue())
-    about = _provenance(options.root, DEFAULT, time.perf_counter() - begin)
-    write_json(options.out / "provenance.json", about)
-    print(lines.getvalue(), end="")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_text(folder / "lmse.csv", lines.getvalue())
+    about = _provenance(Path(root), DEFAULT, time.perf_counter() - begin)
+    write_json(folder / "provenance.json", about)
+    return folder / "lmse.csv"

@@ -1,6 +1,6 @@
 """The search for the recipe, on validation examples alone: each trial, its budget and its scores.
 
-    python -m cdvae.search --data coco --root DIR
+    cdvae study search --data coco --root DIR
 
 trains what is missing and writes `results/tuned/<data>/trials.csv`. Trials are changes to the quick
 profile with all training examples and their mirror images; what the best of them say stands in the
@@ -8,21 +8,22 @@ tuned profile. A trial is better if best error of 100 over nearest neighbour's, 
 over that of the sampler that ignores the input, is smaller: one number for accuracy and spread.
 """
 
-import argparse
 import json
-import sys
 import tomllib
 from pathlib import Path
 
 import pandas as pd
 
-from cdvae.methods.registry import LEARNED
+from cdvae.methods import method as entry_of
 from cdvae.metrics import COUNTS, score_samples
 from cdvae.report.results import results_folder, write_csv
-from cdvae.runs.experiment import Experiment, Run, best_row, one_thread
+from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import load_profile
+from cdvae.runs.store import Run
+from cdvae.tools.device import one_thread
 from cdvae.tools.files import InputError, cache_root, write_json
 from cdvae.tools.progress import Progress
+from cdvae.training import best_row
 
 EXAMPLES = {"n_train": 4500, "flips": True}  # all that the photos at hand give; clips have fewer
 SCORED_ON = {"fm": 30}  # validation examples, the first; of the others VALID
@@ -53,8 +54,9 @@ def scores_of(data: str, root: str | None, task: str, method: str, changes: dict
     }
     found |= {name: float(each[name].mean()) for name in ("variance", "energy_score")}
     found |= {"n_valid": len(each["variance"])}
-    if method in LEARNED:
-        found |= {"steps": experiment.training(run).steps, "seconds": round(about["seconds"], 1)}
+    if entry_of(method).is_learned:
+        settings = entry_of(method).training(experiment.settings(task))
+        found |= {"steps": settings.steps, "seconds": round(about["seconds"], 1)}
         best = best_row(experiment.history(run))
         found |= {name: value for name, value in best.items() if name.startswith("valid_kl_")}
         found |= {"parameters": sum(p.numel() for p in experiment.model(run).parameters())}
@@ -102,23 +104,13 @@ def judged(rows: list[dict]) -> list[dict]:
     return sorted(rows, key=lambda row: (order.index(row["method"]), row["criterion"]))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m cdvae.search", description=__doc__)
-    parser.add_argument("--data", default="coco", help="coco or ucf101")
-    parser.add_argument("--root", help="the folder that holds the photos or clips")
-    parser.add_argument(
-        "--method", choices=LEARNED, help="run this method's trials, keep the others' rows"
-    )
-    options = parser.parse_args()
-    path = results_folder(PROFILE, options.data) / "trials.csv"
-    try:
-        if options.method and not path.exists():
-            raise InputError(f"no {path} to add to: leave out --method")
-        found = table(options.data, options.root, options.method, path)
-    except InputError as error:
-        sys.exit(f"cdvae: {error}")
-    write_csv(found, path)
+def run(data: str, root: str | None, method: str | None = None) -> Path:
+    """Run the trials of a data set that are missing, and write them all; returns the file.
 
-
-if __name__ == "__main__":
-    main()
+    method: run this method's trials alone, and keep the others' rows.
+    """
+    path = results_folder(PROFILE, data) / "trials.csv"
+    if method and not path.exists():
+        raise InputError(f"no {path} to add to: leave out --method")
+    write_csv(table(data, root, method, path), path)
+    return path

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cdvae.data.drawn import scenes
 from cdvae.data.fields import TASKS
-from cdvae.methods.build import build_model, latents_of
+from cdvae.methods import method
 from cdvae.model import Batch
 from cdvae.runs.settings import Profile
 from cdvae.tools.provenance import device_name
@@ -76,7 +76,8 @@ def training_report(profile: Profile, device: torch.device, n: int = 2048) -> st
     """Images per second of `training.fit` and of a plain DataLoader loop on the same network."""
     task = TASKS["relighting"]
     data = scenes.load(task, "train", n, 0)
-    n_code = latents_of("gauss", profile)[-1]
+    gauss = method("gauss")
+    n_code = gauss.guided_code(profile)
     examples = Examples(
         data.x_c.to(device), data.x_g.to(device), *torch.zeros(2, n, n_code, device=device)
     )
@@ -87,9 +88,9 @@ def training_report(profile: Profile, device: torch.device, n: int = 2048) -> st
     ours, plain = [], []
     for _ in range(ROUNDS):
         torch.manual_seed(0)
-        model = build_model("gauss", task, profile).to(device)
+        model = gauss.build(task, profile).to(device)
         ours.append(fit(model, examples, few, settings, 0)[0]["images_per_second"])
-        model = build_model("gauss", task, profile).to(device)
+        model = gauss.build(task, profile).to(device)
         loader = DataLoader(OneByOne(on_cpu), settings.batch_size, shuffle=True, drop_last=True)
         start = time.perf_counter()
         plain_epoch(model, loader, device)

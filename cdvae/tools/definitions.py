@@ -12,6 +12,7 @@ from types import CodeType
 from typing import Any, NamedTuple
 
 PACKAGE = __name__.partition(".")[0]
+PACKAGES = frozenset({PACKAGE})
 CALLED = {"forward"}  # methods that are called without being named, as `__init__` is
 
 
@@ -112,6 +113,14 @@ def piece(
     named.pop(definition.name, None)
     digest = hashlib.sha256("\n".join(digests).encode()).hexdigest()
     return Piece(method, digest, tuple(sorted(named.items())), frozenset(said))
+
+
+def named_in(text: str) -> Iterator[Definition]:
+    """The definitions of this package that a notebook's code names."""
+    body, place = ast.parse(text).body, Definition("", "")
+    source = Source({}, imported(body, ""))
+    for statement in body:
+        yield from (to for _, to in piece(None, [statement], source, place, PACKAGES).named)
 
 
 def origin(definition: Definition, own: frozenset[str]) -> Definition:

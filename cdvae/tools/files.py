@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-
-class InputError(ValueError):
-    """Something the user gave is wrong; the message is one sentence that names the remedy."""
+from cdvae.tools.errors import InputError as InputError
 
 
 def project_root() -> Path:

@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any
 
-from cdvae.tools.definitions import PACKAGE, Definition, Piece, pieces
+from cdvae.tools.definitions import PACKAGE, Definition, Piece, named_in, pieces
 from cdvae.tools.files import InputError
 
 CARRIERS = f"{PACKAGE}.tools."  # modules that carry results about and shape none
@@ -35,8 +35,23 @@ def meaning(*roots: Any) -> str:
     return hashlib.sha256("\n".join([*sorted(lines), *values]).encode()).hexdigest()[:16]
 
 
-def reached(first: list[Definition]) -> dict[Definition, list[Piece]]:
-    """The definitions that these reach, each with those of its pieces that count."""
+def meaning_of_text(text: str) -> str:
+    """The key of what a notebook's code, given as text, names in this package and all it reaches.
+
+    What makes data and runs is left out: their files are known by what they hold.
+    """
+    found = reached(list(named_in(text)), (CARRIERS, f"{PACKAGE}.runs.", f"{PACKAGE}.data."))
+    digests = sorted(part.digest for parts in found.values() for part in parts)
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
+
+
+def reached(
+    first: list[Definition], but: tuple[str, ...] = (CARRIERS,)
+) -> dict[Definition, list[Piece]]:
+    """The definitions that these reach, each with those of its pieces that count.
+
+    but: beginnings of the names of modules that are not followed.
+    """
     own = frozenset({each.module.partition(".")[0] for each in first} | {PACKAGE})
     known: dict[Definition, tuple[Piece, ...]] = {}
     found: dict[Definition, list[Piece]] = {}
@@ -44,7 +59,7 @@ def reached(first: list[Definition]) -> dict[Definition, list[Piece]]:
     while waiting or before < sum(map(len, found.values())):
         before = sum(map(len, found.values()))
         for definition in waiting:
-            if definition in known or definition.module.startswith(CARRIERS):
+            if definition in known or definition.module.startswith(but):
                 continue
             if (parts := pieces(definition, own)) is None:
                 raise InputError(f"no source of '{definition.name}': define it in a file or a cell")

@@ -1,0 +1,37 @@
+"""`cdvae bench`: speed on this machine."""
+
+import argparse
+
+
+def add_to(commands) -> None:
+    """Add these commands."""
+    command = commands.add_parser("bench", help="measure speed on this machine")
+    actions = command.add_subparsers(required=True, metavar="what")
+    one = actions.add_parser("training", help="training images per second")
+    one.add_argument("--profile", default="quick", help="default: quick")
+    one.add_argument("--device", default="auto", help="auto (default), cpu, cuda, …")
+    one.set_defaults(action=training)
+    one = actions.add_parser("data", help="photos, intrinsic images and frame pairs per second")
+    one.set_defaults(action=data)
+    one = actions.add_parser("explore", help="how fast the explorer opens and draws again")
+    one.set_defaults(action=explore)
+
+
+def training(options: argparse.Namespace) -> None:
+    from cdvae.runs.settings import load_profile
+    from cdvae.studies.speed import training_report
+    from cdvae.tools.device import pick_device
+
+    print(training_report(load_profile(options.profile), pick_device(options.device)))
+
+
+def data(options: argparse.Namespace) -> None:
+    from cdvae.studies.speed_of_data import report
+
+    print(report())
+
+
+def explore(options: argparse.Namespace) -> None:
+    from cdvae.studies.speed_of_explorer import report
+
+    print(report())

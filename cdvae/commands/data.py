@@ -1,0 +1,33 @@
+"""`cdvae data`: fetch a data set, or look at a folder."""
+
+import argparse
+from pathlib import Path
+
+
+def add_to(commands) -> None:
+    """Add these commands."""
+    command = commands.add_parser("data", help="fetch or check a data set")
+    actions = command.add_subparsers(required=True, metavar="action")
+    one = actions.add_parser("fetch", help="download from the official source, hash-checked")
+    one.add_argument("name", help="coco (about 40 GB while unpacking) or ucf101 (about 14 GB)")
+    one.add_argument("--root", default="data", help="the folder to fill (default: data)")
+    one.set_defaults(action=fetch_data)
+    one = actions.add_parser("check", help="what is there, what is missing, what is corrupt")
+    one.add_argument("root", metavar="DIR")
+    one.set_defaults(action=check_folder)
+
+
+def fetch_data(options: argparse.Namespace) -> None:
+    from cdvae.data.fetch.download import fetch
+
+    fetch(options.name, Path(options.root))
+
+
+def check_folder(options: argparse.Namespace) -> int:
+    """Exit code 1 if anything is missing or damaged."""
+    from cdvae.data.fetch.check import check
+
+    reports = check(Path(options.root))
+    for report in reports:
+        print("\n".join(report.lines()))
+    return int(any(report.skipped for report in reports))

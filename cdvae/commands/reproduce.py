@@ -1,0 +1,111 @@
+"""`cdvae reproduce`: every run of a profile, its tables, its notebooks; and `cdvae figures`."""
+
+import argparse
+from pathlib import Path
+
+from cdvae.commands.options import REGISTERED, compute, place
+
+
+def add_to(commands) -> None:
+    """Add these commands."""
+    whole = commands.add_parser(
+        "reproduce", help="train and score all, run the notebooks", **REGISTERED
+    )
+    place(whole)
+    compute(whole)
+    whole.add_argument("--tasks", nargs="+", help="relighting, resaturation, motion (default: all)")
+    whole.add_argument("--methods", nargs="+", help="rows of the tables, by name; see below")
+    whole.add_argument("--seeds", nargs="+", type=int, help="default: those of the profile")
+    whole.add_argument(
+        "--dry-run", action="store_true", help="list what would be made, with its time and memory"
+    )
+    whole.set_defaults(action=reproduce)
+    drawn = commands.add_parser("figures", help="draw the figures anew from results; no training")
+    place(drawn)
+    drawn.set_defaults(action=draw_figures)
+
+
+def reproduce(options: argparse.Namespace) -> None:
+    """Train and score, draw what is shown, then run the notebooks on the finished results."""
+    from cdvae.release import notebooks
+    from cdvae.report.results import figures_folder, results_folder
+    from cdvae.runs.parameters import PARAMETERS, checked
+
+    parameters = checked({name: getattr(options, name) for name in PARAMETERS})
+    if options.dry_run:
+        return dry_run(parameters)
+    make_results(parameters)
+    folder = results_folder(options.profile, options.data)
+    for path in left(parameters):
+        print(f"running {path.name}", flush=True)
+        notebooks.run(path, folder / "notebooks" / path.name, parameters)
+    print_tables(options.profile, options.data)
+    print(f"\nresults: {folder}")
+    for figure in sorted(figures_folder(options.profile, options.data).glob("*.png")):
+        print(f"figure:  {figure}")
+
+
+def make_results(parameters: dict) -> None:
+    """Train and score what is missing, of the tables and of Visual Dynamics."""
+    from cdvae.dynamics import results as frames
+    from cdvae.figures import shown
+    from cdvae.report import verdicts
+    from cdvae.report.results import results_folder
+    from cdvae.runs.experiment import open_runs
+
+    profile, data = parameters["profile"], parameters["data"]
+    if data != frames.SHAPES:
+        experiment, runs = open_runs(**parameters)
+        verdicts.finish(experiment, runs)
+        shown.update(experiment, runs, results_folder(profile, data))
+    if data in frames.DATA and not parameters["methods"]:
+        place = (profile, data, parameters["root"], parameters["device"])
+        frames.finish(frames.open_dynamics(*place))
+
+
+def print_tables(profile: str, data: str) -> None:
+    """The tables of a results folder."""
+    from cdvae.dynamics import results as frames
+    from cdvae.report import results
+
+    tables = [each.printed(profile, data) for each in (results, frames)]
+    print("\n" + "\n\n".join(filter(None, tables)))
+
+
+def left(parameters: dict) -> list[Path]:
+    """The notebooks that are not what running them now would give."""
+    from cdvae.release import notebooks
+    from cdvae.report.results import results_folder
+
+    folder = results_folder(parameters["profile"], parameters["data"]) / "notebooks"
+    every = notebooks.numbered(parameters["data"])
+    return [p for p in every if not notebooks.is_current(folder / p.name, p, parameters)]
+
+
+def dry_run(parameters: dict) -> None:
+    """Say what would be made, with its time and memory as a few steps here let one expect."""
+    from cdvae.dynamics import results as frames
+    from cdvae.runs.estimate import estimates, report
+    from cdvae.runs.experiment import open_runs
+    from cdvae.tools.chunks import cores
+
+    if parameters["data"] != frames.SHAPES:
+        print(report(estimates(*open_runs(**parameters)), cores()))
+    names = ", ".join(path.stem for path in left(parameters))
+    print(f"notebooks to run: {names or 'none'}")
+
+
+def draw_figures(options: argparse.Namespace) -> None:
+    """Every figure of a data set from its results folder."""
+    from cdvae.figures import samples
+    from cdvae.figures.scores import figure4
+    from cdvae.figures.style import save
+    from cdvae.report.results import figures_folder, read_scores
+
+    place = (options.profile, options.data)
+    folder = figures_folder(*place)
+    drawn = samples.draw(options.profile, samples.galleries_of(*place, options.root))
+    scores = read_scores(*place)
+    if len(scores):
+        save(figure4(scores), folder / "figure4")
+    print(f"{len(drawn)} figures in {folder}")

@@ -1,0 +1,80 @@
+"""`cdvae study`: what the pages about verdicts rest on, each written to its results folder."""
+
+import argparse
+from pathlib import Path
+
+from cdvae.commands.options import compute, place
+
+
+def add_to(commands) -> None:
+    """Add these commands."""
+    command = commands.add_parser("study", help="search, ablations, limits, cost, upsampling, mit")
+    actions = command.add_subparsers(required=True, metavar="study")
+    one = actions.add_parser("search", help="every trial of the search, on validation examples")
+    one.add_argument("--data", default="coco", help="coco (default), ucf101, …")
+    one.add_argument("--root", help="the folder that holds the photos or clips")
+    one.add_argument("--method", help="run this method's trials, keep the others' rows")
+    one.set_defaults(action=search)
+    one = actions.add_parser("ablations", help="what each part of the method earns")
+    place(one, "tuned")
+    compute(one)
+    one.add_argument("--seeds", type=int, nargs="+", help="default: the profile's first")
+    one.set_defaults(action=ablations)
+    one = actions.add_parser("limits", help="what keeps the best of 100 samples from the truth")
+    place(one, "tuned")
+    one.set_defaults(action=limits)
+    one = actions.add_parser("cost", help="parameters, and the time of a hundred samples")
+    place(one, "tuned")
+    one.set_defaults(action=cost)
+    one = actions.add_parser("upsampling", help="ways of upsampling, on photos")
+    one.add_argument("--root", required=True, nargs="+", help="hold train2014/ and val2014/")
+    one.set_defaults(action=upsampling)
+    one = actions.add_parser("mit", help="intrinsic images on the MIT set")
+    one.add_argument("--root", required=True, metavar="DIR", help="the MIT intrinsic images")
+    one.add_argument("--out", help="default: results/mit-intrinsic")
+    one.set_defaults(action=mit)
+
+
+def show(path: Path) -> None:
+    """Print a table that was written, and where."""
+    import pandas as pd
+
+    print(pd.read_csv(path).to_string(index=False))
+    print(path)
+
+
+def search(options: argparse.Namespace) -> None:
+    from cdvae.studies import search
+
+    print(search.run(options.data, options.root, options.method))
+
+
+def ablations(options: argparse.Namespace) -> None:
+    from cdvae.studies import ablations
+
+    place = (options.profile, options.data, options.root)
+    print(ablations.run(*place, options.seeds, options.device))
+
+
+def limits(options: argparse.Namespace) -> None:
+    from cdvae.studies import limits
+
+    print(limits.run(options.profile, options.data, options.root))
+
+
+def cost(options: argparse.Namespace) -> None:
+    from cdvae.studies import cost
+
+    show(cost.run(options.profile, options.data))
+
+
+def upsampling(options: argparse.Namespace) -> None:
+    from cdvae.studies import upsampling
+
+    show(upsampling.run(options.root))
+
+
+def mit(options: argparse.Namespace) -> None:
+    from cdvae.studies import mit
+
+    show(mit.run(options.root, options.out))

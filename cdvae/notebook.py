@@ -1,0 +1,182 @@
+"""What the notebooks call: their checked parameters, their runs, and figures with captions.
+
+Each notebook has a cell tagged "parameters" and then calls `open_study(globals())`, so that it
+works alike in JupyterLab, under papermill and from `cdvae reproduce`.
+"""
+
+import ast
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cdvae import checkpoints
+from cdvae.checkpoints import Checkpoint
+from cdvae.dynamics.experiment import FrameExperiment
+from cdvae.dynamics.results import finish, open_dynamics
+from cdvae.figures import captions, fields, samples, shown
+from cdvae.figures.gallery import Gallery
+from cdvae.methods import method
+from cdvae.report import chapters, results, verdicts
+from cdvae.runs.experiment import Experiment, open_runs
+from cdvae.runs.parameters import PARAMETERS, checked
+from cdvae.runs.store import Run
+from cdvae.tools.files import InputError, project_root
+
+WIDTH = 720  # px, of the pictures in a notebook
+INJECTED = "# Parameters"  # how papermill begins the cell with which it sets parameters
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a notebook works on: an experiment, its runs and their scores."""
+
+    experiment: Experiment
+    runs: list[Run]
+    scores: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def profile(self) -> str:
+        return self.experiment.profile.name
+
+    @property
+    def data(self) -> str:
+        return self.experiment.source.name
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(dict.fromkeys(run.task for run in self.runs))
+
+    @property
+    def folder(self) -> Path:
+        """Where the result files lie."""
+        return results.results_folder(self.profile, self.data)
+
+    def figure_path(self, name: str) -> Path:
+        return results.figures_folder(self.profile, self.data) / name
+
+    def first_seed(self) -> list[Run]:
+        """The runs of the first seed."""
+        return [run for run in self.runs if run.seed == self.runs[0].seed]
+
+    def learned(self) -> list[Run]:
+        """The runs of the first seed that have weights."""
+        return [run for run in self.first_seed() if method(run.method).is_learned]
+
+    def joint(self) -> list[Run]:
+        """The runs of the first seed whose models bound −log P(x_c, x_g)."""
+        return [run for run in self.first_seed() if method(run.method).is_joint]
+
+    def checkpoints(self) -> dict[str, Checkpoint]:
+        """The trained models of the study by name, as far as they are trained, to be explored."""
+        trained = [run for run in self.learned() if self.experiment.checkpoint(run).exists()]
+        every = [checkpoints.of_run(self.experiment, run) for run in trained]
+        return {each.name: each for each in every}
+
+
+def parameters_in(namespace: dict[str, Any]) -> dict[str, Any]:
+    """The parameters among a notebook's globals, checked, whatever else these hold.
+
+    papermill only warns of a parameter that the notebook does not have, and then sets it: a name
+    that its cell sets and no notebook takes is refused.
+    """
+    unknown = injected(namespace.get("In", [])) - set(PARAMETERS)
+    asked = {name: namespace[name] for name in PARAMETERS if name in namespace}
+    return checked(asked | dict.fromkeys(sorted(unknown)))
+
+
+def injected(cells: list[str]) -> set[str]:
+    """The names that papermill's cell sets, among the cells that have run."""
+    ours = [cell for cell in cells if cell.startswith(INJECTED)]
+    trees = [node for cell in ours for node in ast.walk(ast.parse(cell))]
+    stored = [node for node in trees if isinstance(node, ast.Name)]
+    return {node.id for node in stored if isinstance(node.ctx, ast.Store)}
+
+
+def open_data(namespace: dict[str, Any]) -> Study:
+    """Check the parameters in a notebook's globals; trains nothing."""
+    return Study(*open_runs(**parameters_in(namespace)))
+
+
+def open_study(namespace: dict[str, Any]) -> Study:
+    """Check the parameters in a notebook's globals; train, score and compare what is missing.
+
+    Finished runs are read from the cache at once.
+    """
+    study = open_data(namespace)
+    scores = verdicts.finish(study.experiment, study.runs, quiet=True)
+    return Study(study.experiment, study.runs, scores)
+
+
+def match(what: str, expected: Any, computed: Any, tolerance: float = 0.0) -> bool:
+    """Print what was expected and what was computed, and return whether they match.
+
+    Both are numbers, arrays or tensors (compared by their largest difference, which may be as
+    large as `tolerance`), or SymPy expressions (equal if their difference simplifies to 0).
+    """
+    if hasattr(computed, "simplify"):
+        far, texts = float((expected - computed).simplify() != 0), (expected, computed)
+    else:
+        far = np.abs(np.asarray(expected) - np.asarray(computed)).max()
+        texts = brief(expected), brief(computed)
+    is_match = bool(far <= tolerance)
+    within = f" (within {tolerance:.1g})" if tolerance else ""
+    print(f"{what}\n    expected {texts[0]}, computed {texts[1]}, match {is_match}{within}")
+    return is_match
+
+
+def brief(value: Any) -> str:
+    """A number, or the first few of an array, with six digits."""
+    numbers = np.ravel(value)
+    text = ", ".join(f"{float(number):.6g}" for number in numbers[:3])
+    return f"[{text}{', …' * (numbers.size > 3)}]" if np.ndim(value) else text
+
+
+def open_frames(namespace: dict[str, Any]) -> tuple[FrameExperiment, pd.DataFrame]:
+    """As `open_study`, for Visual Dynamics: the experiment and its scores."""
+    asked = parameters_in(namespace)
+    experiment = open_dynamics(*(asked[name] for name in ("profile", "data", "root", "device")))
+    return experiment, finish(experiment, quiet=True)
+
+
+def open_chapters(namespace: dict[str, Any]) -> list[chapters.Chapter]:
+    """The tables of every data set in the profile that a notebook's globals name; trains nothing.
+
+    Raises InputError if there are none yet.
+    """
+    profile = parameters_in(namespace)["profile"]
+    if not (found := chapters.chapters(profile)):
+        raise InputError(
+            f"no verdicts of profile {profile}: run cdvae reproduce --profile {profile}"
+        )
+    return found
+
+
+def open_gallery(study: Study) -> dict[str, Gallery]:
+    """The pictures of a study's tasks; draws the samples that are shown if they are not kept."""
+    shown.update(study.experiment, study.runs, study.folder)
+    found = samples.galleries_of(study.profile, study.data, study.experiment.source.root)
+    return {task: gallery for task, gallery in found.items() if task in study.tasks}
+
+
+def show_figures(study: Study, galleries: dict[str, Gallery], *names: str) -> None:
+    """Write these figures and show each, as light as a notebook needs it, with its caption."""
+    from IPython.display import Image, Markdown, display
+
+    have = [name for name in names if name in samples.plates(galleries)]
+    drawn = samples.draw(study.profile, galleries, have) if have else {}
+    for name, caption in drawn.items():
+        picture = study.figure_path(name).with_suffix(".png")
+        display(Image(fields.as_jpeg(picture, WIDTH)), Markdown(caption))
+
+
+def show_committed(data: str, name: str) -> None:
+    """Show a figure of the quick profile that the project comes with, smaller, and its caption."""
+    from IPython.display import Image, Markdown, display
+
+    path = project_root() / "figures" / "quick" / data / f"{name}.png"
+    if path.exists():
+        display(Image(fields.as_jpeg(path, WIDTH)))
+        display(Markdown(captions.of(path) + f" On {data}."))
