@@ -7,7 +7,8 @@ from torch import Tensor
 
 from cdvae.data.drawn.shapes import SIDE, Pairs
 from cdvae.dynamics.motions import along, measure
-from cdvae.methods.crossconv import CrossConv, future, resized
+from cdvae.methods.crossconv import CrossConv, future
+from cdvae.methods.crossconv_layers import resized
 
 
 def traverse(model: CrossConv, x_c: Tensor, dimension: int, values: Tensor) -> Tensor:

@@ -1,93 +1,111 @@
-"""Visual Dynamics from pairs of frames to scores: fit, sample, measure, cached on disk.
+"""Visual Dynamics from pairs of frames to scores: fit, sample, measure, cached on disk."""
 
-On the moving shapes a sample is turned back into motions (`motions.py`) and these are held to the
-true ones; on clips, where none are known, only differences are compared. Methods: `crossconv`; the
-baselines `ae`, the same network with a code that is not sampled, and `flow`, which lends the flow
-of the nearest training pictures; `truth`, the world itself; `still`, in which nothing changes.
-Codes to sample from: N(0, I), or those of training pairs (names end in `_empirical`), as in the
-authors' demonstration; an autoencoder has no N(0, I), so a Gaussian is fitted to its codes.
-"""
-
-import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from cdvae.data.clips import frames
 from cdvae.data.drawn import shapes
 from cdvae.data.drawn.shapes import Pairs
+from cdvae.dynamics import scoring
+from cdvae.dynamics.futures import Known
 from cdvae.dynamics.pairs import FramePairs, build_network, codes, fit_network
+from cdvae.dynamics.rows import FrameMethod, frame_methods
 from cdvae.methods.crossconv import CrossConv
-from cdvae.runs.experiment import Run, one_thread, pick_device, room_hash
 from cdvae.runs.settings import Profile
-from cdvae.tools.files import atomic, cache_root, key_of, output_root, write_json
+from cdvae.runs.store import Fitted, Run, Store
+from cdvae.tools.device import pick_device
+from cdvae.tools.files import key_of, output_root
+from cdvae.tools.meaning import meaning
 from cdvae.tools.progress import Progress
-from cdvae.tools.provenance import circumstances, peak_memory_mb
+from cdvae.tools.provenance import circumstances
 
-DATA = ("shapes", "ucf101")
-LEARNED = ("crossconv", "ae")
-METHODS = {"shapes": (*LEARNED, "flow", "truth"), "ucf101": (*LEARNED, "flow", "still")}
-ROOMS = ("gaussian", "methods/crossconv", "training", "dynamics/pairs")
-DATA_ROOMS = ("data/drawn/shapes", "data/drawn/render", "data/drawn/world")
-SCORE_ROOMS = ("dynamics/motions", "dynamics/futures", "dynamics/flow_copy")
-SCORED = ("n_test", "n_samples")  # settings that shape scores, not models
+SPLITS = {"train": "n_train", "valid": "n_valid", "test": "n_test"}  # and their sizes' names
+SHAPING = ("n_train", "size")  # settings that shape what a method looks up …
+FITTING = ("n_train", "n_valid", "size", "sigma", "network", "training")  # … and what it learns
+SCORED = ("n_test", "n_samples")  # settings that shape scores alone
 CODES = "codes of training pairs"  # beside the weights in a checkpoint
+NETWORK = (build_network, FramePairs)  # code that both fitting and scoring hang on
 
 
-class Dynamics:
-    """The runs of one profile on shapes or clips; the interface that `parallel.score_all` needs."""
+class FrameExperiment(Store):
+    """The runs of one profile on pairs of frames, of shapes or of clips."""
+
+    unit = "pairs"
 
     def __init__(
         self, profile: Profile, data: str = "shapes", root: str | None = None, device: str = "auto"
     ):
         self.profile, self.settings, self.data = profile, profile.dynamics, data
         if data != "shapes":
-            steps = replace(self.settings.training, steps=self.settings.clip_steps)
-            self.settings = replace(self.settings, training=steps)
+            training = replace(self.settings.training, steps=self.settings.clip_steps)
+            self.settings = replace(self.settings, training=training)
         self.device = pick_device(device)
         self.root = Path(root).expanduser() if root else None
         self._pairs: dict[str, Pairs] = {}
 
     def runs(self) -> list[Run]:
-        return [Run("motion", method, self.profile.seeds[0]) for method in METHODS[self.data]]
+        return [Run("motion", name, self.profile.seeds[0]) for name in frame_methods(self.data)]
+
+    def method(self, run: Run) -> FrameMethod:
+        """What is run."""
+        return frame_methods(self.data)[run.method]
 
     def prepare(self, runs: list[Run]) -> None:
-        """Shapes are drawn faster than they are read back; clips are cached by themselves."""
+        """Read the clips; shapes are drawn faster than they are read back."""
+        if self.data != "shapes":
+            for split in SPLITS:
+                self.pairs(split)
+            self._pairs.clear()
 
     def pairs(self, split: str) -> Pairs:
         """The frames of a split."""
         if split not in self._pairs:
-            s = self.settings
-            n = {"train": s.n_train, "valid": s.n_valid, "test": s.n_test}[split]
-            seed = self.profile.data_seed
+            n, seed = getattr(self.settings, SPLITS[split]), self.profile.data_seed
             if self.data == "shapes":
-                self._pairs[split] = shapes.load(split, n, seed, s.size)
+                self._pairs[split] = shapes.load(split, n, seed, self.settings.size)
             else:
-                self._pairs[split] = frames.load(self.root, split, n, seed, s.size)
+                self._pairs[split] = frames.load(self.root, split, n, seed, self.settings.size)
         return self._pairs[split]
 
     def examples(self, split: str) -> FramePairs:
+        """The frames of a split as the network takes them."""
         pairs = self.pairs(split)
         return FramePairs(pairs.first.to(self.device), pairs.second.to(self.device))
 
-    def key(self, run: Run) -> str:
-        """The key of all that shapes a run's model."""
-        stamp = room_hash(DATA_ROOMS) if self.data == "shapes" else frames.stamp(self.root)
-        every = asdict(self.settings) | {"data_seed": self.profile.data_seed}
-        settings = {name: value for name, value in every.items() if name not in SCORED}
-        return key_of(self.data, stamp, run.method, run.seed, settings, room_hash(ROOMS))
+    def chosen(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """Some of the settings."""
+        every = asdict(self.settings)
+        return {name: every[name] for name in names}
+
+    def model_key(self, run: Run) -> str:
+        """The key of all that shapes a run's model: data, settings, code."""
+        stamp = meaning(shapes.load) if self.data == "shapes" else frames.stamp(self.root)
+        settings = {"data_seed": self.profile.data_seed}
+        settings |= self.chosen(FITTING if self.is_learned(run) else SHAPING)
+        code = meaning(*NETWORK, fit_network, codes) if self.is_learned(run) else ""
+        sampled = self.method(run).sampled
+        return key_of(self.data, stamp, run.method, sampled, run.seed, settings, code)
 
     def score_key(self, run: Run) -> str:
         """The key of all that shapes a run's scores."""
-        settings = {name: getattr(self.settings, name) for name in SCORED}
-        return key_of(self.key(run), settings, room_hash(SCORE_ROOMS))
+        rows = self.method(run).rows
+        network = NETWORK if self.is_learned(run) else ()
+        code = meaning(scoring.score_method, [row.draw for row in rows], network)
+        names = [(row.name, row.given) for row in rows]
+        return key_of(self.model_key(run), self.chosen(SCORED), names, code)
 
-    def score_file(self, run: Run) -> Path:
-        return cache_root() / "scores" / f"{self.score_key(run)}.json"
+    def is_learned(self, run: Run) -> bool:
+        return self.method(run).is_learned
+
+    def checks(self, run: Run) -> int:
+        return self.settings.training.checks
 
     def folder(self) -> Path:
         """Where the results lie."""
@@ -106,78 +124,48 @@ class Dynamics:
         path = self.committed(run)
         if path.exists():
             with safe_open(path, framework="pt") as file:
-                if file.metadata()["key"] == self.key(run):
+                if file.metadata()["key"] == self.model_key(run):
                     return path
-        return cache_root() / "models" / f"{self.key(run)}.safetensors"
+        return super().checkpoint(run)
 
-    def steps(self, run: Run) -> int:
-        """How many steps of progress are left of a run: its checks, and one for the scores."""
-        if self.score_file(run).exists():
-            return 0
-        trains = run.method in LEARNED and not self.checkpoint(run).exists()
-        return 1 + trains * self.settings.training.checks
+    def untrained(self, run: Run) -> CrossConv:
+        return build_network(self.settings, self.method(run).sampled, self.device)
 
-    def model(self, run: Run, progress: Progress | None = None) -> CrossConv:
-        """The trained network of a run, loaded or trained."""
-        if not self.checkpoint(run).exists():
-            with one_thread():
-                self.train(run, progress or Progress(0, quiet=True))
-        model = build_network(self.settings, run.method != "ae", self.device)
-        with safe_open(self.checkpoint(run), framework="pt") as file:
-            names = set(file.keys()) - {CODES}
-            model.load_state_dict({name: file.get_tensor(name) for name in names})
-        return model.eval()
-
-    def record(self, run: Run, name: str):
-        """What training left in the header of the checkpoint: "about" or "history"."""
-        with safe_open(self.checkpoint(run), framework="pt") as file:
-            return json.loads(file.metadata()[name])
-
-    def train(self, run: Run, progress: Progress) -> None:
-        """Train a network and write its weights, with its history in their header."""
+    def fitted(self, run: Run, on_check: Callable[[dict], None]) -> Fitted:
+        """Train its network; codes of training pairs are kept beside the weights."""
         train, valid = self.examples("train"), self.examples("valid")
-
-        def on_check(row: dict[str, float]) -> None:
-            speed = f"{row['images_per_second']:,.0f} pairs/s"
-            progress.step(f"{run} step {row['step']}: loss {row['valid_loss']:,.1f}, {speed}")
-
-        sampled = run.method != "ae"
-        model, history = fit_network(self.settings, sampled, train, valid, run.seed, on_check)
-        about = {
-            "run": asdict(run),
-            "seconds": sum(row["seconds"] for row in history),
-            "circumstances": circumstances(self.device),
-            "peak_memory_mb": peak_memory_mb(self.device),
-        }
-        header = {"history": json.dumps(history), "about": json.dumps(about), "key": self.key(run)}
-        with atomic(cache_root() / "models" / f"{self.key(run)}.safetensors") as temporary:
-            weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-            weights[CODES] = codes(model, train, run.seed)
-            save_file(weights, temporary, metadata=header)
+        sampled = self.method(run).sampled
+        made = fit_network(self.settings, sampled, train, valid, run.seed, on_check)
+        beside = {CODES: codes(made[0], train, run.seed)}
+        return Fitted(*made, self.chosen(FITTING), beside)
 
     def bank(self, run: Run) -> Tensor:
         """Codes of training pairs, one each: (at most BANK, n_code)."""
         with safe_open(self.checkpoint(run), framework="pt") as file:
             return file.get_tensor(CODES).to(self.device)
 
-    def scores(self, run: Run, progress: Progress | None = None) -> dict:
-        """Scores of a run on the test split, loaded or made: {"rows", "provenance", "code"}."""
-        path = self.score_file(run)
-        if not path.exists():
-            with one_thread():
-                write_json(path, self.score(run, progress or Progress(0, quiet=True)))
-            if progress:
-                progress.step(f"{run} scored")
-        return json.loads(path.read_text(encoding="utf-8"))
+    def known(self, run: Run, progress: Progress | None = None) -> Known:
+        """What its rows draw from, their draws as they begin."""
+        generator = torch.Generator(self.device).manual_seed(run.seed)
+        learned = (self.model(run, progress), self.bank(run)) if self.is_learned(run) else ()
+        test, train = self.pairs("test"), lambda: self.pairs("train")
+        return Known(test, train, self.examples("test"), generator, *learned)
 
-    def score(self, run: Run, progress: Progress) -> dict:
-        from cdvae.dynamics.futures import score_run
-
-        if run.method in LEARNED:
-            self.model(run, progress)
+    def score(self, run: Run, progress: Progress) -> dict[str, Any]:
+        """Scores of a run on the test split: {"rows", "code", "histograms", "sizes", …}."""
+        known = self.known(run, progress)
         start = time.perf_counter()
-        found = score_run(self, run)
-        about = self.record(run, "about") if run.method in LEARNED else {}
+        found = scoring.score_method(self.method(run), known, self.settings.n_samples)
+        about = {}
+        if self.is_learned(run):
+            about = self.record(run, "about")
+            del about["settings"]  # stand once beside all runs' accounts
         about |= {"score_seconds": time.perf_counter() - start, "key": self.score_key(run)}
         about |= {"score_circumstances": circumstances(self.device)}
-        return found | {"provenance": about}
+        sizes = {"train": self.n_train(), "test": len(known.test.first)}
+        return found | {"sizes": sizes, "provenance": about}
+
+    def n_train(self) -> int:
+        """The number of training pairs; of clips there may be fewer than asked for."""
+        n = self.settings.n_train
+        return n if self.data == "shapes" else len(self.pairs("train").first)

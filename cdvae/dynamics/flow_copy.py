@@ -1,6 +1,6 @@
 """The flow baseline of Visual Dynamics: flow of the nearest training pictures, laid over a picture.
 
-Where pictures are moving shapes the flow is exact; on clips it is estimated (`data/flow.py`).
+Where pictures are moving shapes the flow is exact; on clips it is estimated (`data/clips/flow.py`).
 """
 
 import torch
@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from cdvae.data.clips.flow import flow as estimated_flow
 from cdvae.data.drawn.shapes import Pairs, Shapes, flow, render
-from cdvae.methods.baselines import NearestNeighbour
-from cdvae.methods.crossconv import resized
+from cdvae.methods.crossconv_layers import resized
+from cdvae.methods.neighbours import NearestNeighbour
 
 KEYS = 32  # side of the pictures among which the nearest is looked for
 

@@ -1,7 +1,7 @@
 """From predicted frames back to motions, and how far their distribution is from the truth.
 
-Motions are displacements of the three shapes (`data/shapes.py`) from one frame to the next, in
-pixels of a SIDE × SIDE picture, x right, y down.
+Motions are displacements of the three shapes (`data/drawn/shapes.py`) from one frame to the next,
+in pixels of a SIDE × SIDE picture, x right, y down.
 """
 
 import math

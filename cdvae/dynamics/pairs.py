@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cdvae.methods.crossconv import CrossConv
+from cdvae.methods.crossconv import CrossConv, Frames
 from cdvae.model import Batch
-from cdvae.runs.settings import Dynamics
 from cdvae.training import fit
 
 BANK = 1000  # training pairs whose codes stand for all, as many as in the authors' demonstration
@@ -39,14 +38,14 @@ class FramePairs:
         return Batch(x_c, second - x_c, none, none, kl_weight, lam)
 
 
-def build_network(settings: Dynamics, sampled: bool, device: torch.device) -> CrossConv:
+def build_network(settings: Frames, sampled: bool, device: torch.device) -> CrossConv:
     """An untrained network; initial weights come from torch's global random state."""
     model = CrossConv(3, 3, settings.network, settings.sigma, sampled)
     return model.to(device, memory_format=torch.channels_last)
 
 
 def fit_network(
-    settings: Dynamics,
+    settings: Frames,
     sampled: bool,
     train: FramePairs,
     valid: FramePairs,

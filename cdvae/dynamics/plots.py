@@ -11,20 +11,20 @@ from torch import Tensor
 from cdvae.data.drawn.shapes import NAMES as SHAPES
 from cdvae.data.drawn.shapes import Pairs
 from cdvae.dynamics.analysis import Response
-from cdvae.dynamics.experiment import Dynamics
+from cdvae.dynamics.experiment import FrameExperiment
 from cdvae.dynamics.motions import COLUMNS, EDGES
-from cdvae.dynamics.results import NAMES
-from cdvae.figures.scores import STYLE, finished, legend_below, panels, save, watermark
-from cdvae.methods.crossconv import CrossConv, Sizes, future
+from cdvae.dynamics.rows import frame_methods, rows
+from cdvae.figures.style import STYLE, finished, legend_below, panels, save, watermark
+from cdvae.methods.crossconv import CrossConv, future
+from cdvae.methods.crossconv_layers import Sizes
 
 COLOURS = {"circle": "#0072B2", "square": "#D55E00", "triangle": "#009E73"}
-SHOWN = ("truth", "crossconv", "crossconv_empirical", "ae", "ae_empirical", "flow")
 
 
-def keep(figure: Figure, dynamics: Dynamics, name: str) -> Figure:
+def keep(figure: Figure, experiment: FrameExperiment, name: str) -> Figure:
     """Write a figure beside the others of this profile and data; returns it, to be shown."""
-    watermark(figure, dynamics.profile.name)
-    save(figure, dynamics.figure(name))
+    watermark(figure, experiment.profile.name)
+    save(figure, experiment.figure(name))
     return figure
 
 
@@ -132,41 +132,42 @@ def futures(pairs: Pairs, v: Tensor) -> Figure:
 
 
 def motion_histograms(histograms: pd.DataFrame) -> Figure:
-    """Where the shapes go: shares of motions in bins of 2 × 2 pixels, one row a method."""
-    methods = [method for method in SHOWN if method in set(histograms.method)]
-    bins = len(EDGES) - 1
-    extent = (float(EDGES[0]), float(EDGES[-1]))
+    """Where the shapes go: shares of motions in bins of 2 × 2 pixels, the truth's row first."""
+    found = set(histograms.method)
+    shown = sorted(rows("shapes"), key=lambda row: row.name != "truth")
+    shown = [row for row in shown if row.name in found and not row.given]
     with plt.rc_context(STYLE):
-        figure, axes = panels(len(methods), len(COLUMNS), 1.55, 1.5 * len(methods))
-        for row, method in enumerate(methods):
-            for axis, column in zip(axes[row], COLUMNS, strict=True):
-                mine = histograms[(histograms.method == method) & (histograms.column == column)]
-                share = mine.sort_values("bin").share.to_numpy().reshape(bins, bins)
-                joint = column == COLUMNS[3]
-                picture = share.T  # rows: y, or the triangle's step
-                axis.imshow(
-                    picture, cmap="Greys", vmin=0, vmax=0.3, extent=(*extent, *extent[::-1])
-                )
-                axis.set(xticks=[-6, 0, 6], yticks=[-6, 0, 6])
-                if row == 0:
-                    axis.set_title("circle, triangle" if joint else column)
-                if row == len(methods) - 1:
-                    axis.set_xlabel("circle's step (px)" if joint else "x (px)")
-                if joint:
-                    axis.set_ylabel("triangle's step (px)")
-            axes[row, 0].set_ylabel(f"{NAMES[method].replace(', ', chr(10), 1)}\n\ny (px)")
+        figure, axes = panels(len(shown), len(COLUMNS), 1.55, 1.5 * len(shown))
+        for line, row in zip(axes, shown, strict=True):
+            mine = histograms[histograms.method == row.name].sort_values("bin")
+            for axis, column in zip(line, COLUMNS, strict=True):
+                motion_panel(axis, mine[mine.column == column].share.to_numpy())
+            line[0].set_ylabel(f"{row.label.replace(', ', chr(10), 1)}\n\ny (px)")
+            line[3].set_ylabel("triangle's step (px)")
+        for k, column in enumerate(COLUMNS):
+            axes[0, k].set_title(column.replace("_", ", "))
+            axes[-1, k].set_xlabel("circle's step (px)" if k == 3 else "x (px)")
     return finished(figure)
+
+
+def motion_panel(axis, shares: np.ndarray) -> None:
+    """Shares of motions in each bin (81,), x to the right, y or the triangle's step down."""
+    bins, ends = len(EDGES) - 1, (float(EDGES[0]), float(EDGES[-1]))
+    picture = shares.reshape(bins, bins).T
+    axis.imshow(picture, cmap="Greys", vmin=0, vmax=0.3, extent=(*ends, *ends[::-1]))
+    axis.set(xticks=[-6, 0, 6], yticks=[-6, 0, 6])
 
 
 def kl_bars(table: pd.DataFrame) -> Figure:
     """KL of each method and column, ours, on a logarithmic axis."""
+    colours = {row.label: row.colour for row in rows("shapes")}
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(6.0, 2.6), layout="constrained")
         place = np.arange(len(COLUMNS))
-        colours = ("#999999", "#E69F00", "#F0C36D", "#0072B2", "#56B4E9", "#000000")
-        for k, (row, colour) in enumerate(zip(table.itertuples(), colours, strict=True)):
+        for k, row in enumerate(table.itertuples()):
             values = [getattr(row, f"{column}_ours") for column in COLUMNS]
-            axis.bar(place + (k - 2.5) * 0.13, values, 0.13, color=colour, label=row.method)
+            at = place + (k - (len(table) - 1) / 2) * 0.13
+            axis.bar(at, values, 0.13, color=colours[row.method], label=row.method)
         axis.set(yscale="log", ylabel="KL (nats)")
         axis.set_xticks(place, [column.replace("_", ", ") for column in COLUMNS])
         axis.legend(fontsize=6, ncols=2, loc="upper right", bbox_to_anchor=(1.0, 1.25))
@@ -175,15 +176,17 @@ def kl_bars(table: pd.DataFrame) -> Figure:
 
 def training_curves(histories: dict[str, list[dict]]) -> Figure:
     """Reconstruction (left) and KL (right) by step: training thin, validation thick."""
-    names = {"crossconv": ("sampled code", "#0072B2"), "ae": ("autoencoder", "#E69F00")}
+    known = frame_methods("shapes")
     with plt.rc_context(STYLE):
         figure, axes = panels(1, 2, 3.2, 2.4)
-        for method, history in histories.items():
-            table, (label, colour) = pd.DataFrame(history), names[method]
-            terms = ("reconstruction", "kl") if method == "crossconv" else ("reconstruction",)
+        for name, history in histories.items():
+            table, method = pd.DataFrame(history), known[name]
+            colour = method.rows[0].colour
+            terms = ("reconstruction", "kl")[: 1 + method.sampled]
             for axis, term in zip(axes[0], terms, strict=False):
                 axis.plot(table.step, table[f"train_{term}"], color=colour, lw=0.7)
-                axis.plot(table.step, table[f"valid_{term}"], color=colour, lw=1.6, label=label)
+                line = {"color": colour, "lw": 1.6, "label": method.label}
+                axis.plot(table.step, table[f"valid_{term}"], **line)
         axes[0, 0].set(title="reconstruction", xlabel="step", ylabel="nats per pair", yscale="log")
         axes[0, 1].set(title="KL(q ‖ N(0, I))", xlabel="step", ylabel="nats per pair", yscale="log")
         legend_below(figure, axes[0, 0])

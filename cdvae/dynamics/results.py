@@ -1,4 +1,5 @@
-"""Result files of Visual Dynamics: scores, the table of KL divergences, the code, the network."""
+"""Result files of Visual Dynamics (scores, the table of KL divergences, the code, the network), and
+what its experiment must show, held to its scores."""
 
 import json
 import shutil
@@ -7,101 +8,116 @@ from pathlib import Path
 
 import pandas as pd
 
-from cdvae.dynamics.experiment import DATA, Dynamics
+from cdvae.dynamics.experiment import FrameExperiment
 from cdvae.dynamics.motions import COLUMNS as SHAPES
+from cdvae.dynamics.rows import DATA, OURS, FrameMethod, frame_methods, rows
 from cdvae.report.paper import MOTION_KL
 from cdvae.report.results import COLUMNS, cell, results_folder, write_csv
-from cdvae.runs.experiment import Run
 from cdvae.runs.parallel import score_all
 from cdvae.runs.settings import load_profile
+from cdvae.runs.store import Run
 from cdvae.tools.files import InputError, atomic, write_json
 from cdvae.tools.progress import Progress
 
-NAMES = {  # rows of the table, in order; what the codes are drawn from
-    "flow": "Flow",
-    "ae": "AE, Gaussian of training codes",
-    "ae_empirical": "AE, training codes",
-    "crossconv": "Cross convolution, N(0, I)",
-    "crossconv_empirical": "Cross convolution, training codes",
-    "truth": "(truth)",
-}
-PAPERS = {"flow": "flow", "ae": "ae", "crossconv": "ours"}  # rows that the paper has
 FILES = {  # scores and provenance; beside those of Tables 1–4 where a data set has both
     "shapes": ("scores.csv", "provenance.json"),
     "ucf101": ("dynamics.csv", "dynamics.json"),
 }
 LARGEST = 5_000_000  # bytes of a checkpoint that is put beside the results
 TITLE = "KL(true ‖ predicted) of motions, nats [paper: recalled, not verified; its bins unknown]"
+CLOSE = 0.1  # frequencies of circles that go up and that go down, from the truth's ½
+MOST = 0.9  # of the moving samples go along their shape's axis
+MEASURES = {  # of difference images
+    "difference_error": "mean squared error of one sample",
+    "best_difference_error": "mean squared error of the best",
+    "energy_score": "energy score",
+}
 
 
 def open_dynamics(
     profile: str = "quick", data: str = "shapes", root: str | None = None, device: str = "auto"
-) -> Dynamics:
+) -> FrameExperiment:
     """The experiment that a command or a notebook asks for by name."""
     if data not in DATA:
         raise InputError(f"Visual Dynamics runs on {' or '.join(DATA)}, not on '{data}'")
     if data != "shapes" and root is None:
         raise InputError(f"--data {data} needs --root, the folder that holds it")
-    return Dynamics(load_profile(profile), data, root, device)
+    return FrameExperiment(load_profile(profile), data, root, device)
 
 
-def finish(dynamics: Dynamics, quiet: bool = False) -> pd.DataFrame:
+def finish(experiment: FrameExperiment, quiet: bool = False) -> pd.DataFrame:
     """Train and score what is missing, write the result files; returns the scores.
 
     Files that the present code and settings would write again are read: a fresh clone, which has
     no cache, shows the project's own results at once.
     """
-    runs = dynamics.runs()
-    if is_current(dynamics, runs):
-        return pd.read_csv(dynamics.folder() / FILES[dynamics.data][0])
-    progress = Progress(sum(dynamics.steps(run) for run in runs), quiet)
+    runs = experiment.runs()
+    if is_current(experiment, runs):
+        return pd.read_csv(experiment.folder() / FILES[experiment.data][0])
+    progress = Progress(sum(experiment.steps(run) for run in runs), quiet)
     try:
-        score_all(dynamics, runs, progress)
+        score_all(experiment, runs, progress)
     finally:
         progress.close()
-    return collect(dynamics, runs)
+    return collect(experiment, runs)
 
 
-def is_current(dynamics: Dynamics, runs: list[Run]) -> bool:
+def is_current(experiment: FrameExperiment, runs: list[Run]) -> bool:
     """Whether the result files are those of these runs."""
-    scores, about = (dynamics.folder() / name for name in FILES[dynamics.data])
+    scores, about = (experiment.folder() / name for name in FILES[experiment.data])
     if not scores.exists() or not about.exists():
         return False
     made = json.loads(about.read_text(encoding="utf-8"))["runs"]
     return {name: one["key"] for name, one in made.items()} == {
-        str(run): dynamics.score_key(run) for run in runs
+        str(run): experiment.score_key(run) for run in runs
     }
 
 
-def collect(dynamics: Dynamics, runs: list[Run]) -> pd.DataFrame:
+def collect(experiment: FrameExperiment, runs: list[Run]) -> pd.DataFrame:
     """Write the result files from finished runs."""
-    folder = dynamics.folder()
-    rows, code, shares, made = [], [], [], {}
-    for run in runs:
-        found = dynamics.scores(run)
-        made[str(run)] = found["provenance"]
-        sizes = found["sizes"]
-        for method, metric, n, value, unit in found["rows"]:
-            place = (dynamics.profile.name, dynamics.data, run.task, method, run.seed, metric, n)
-            rows.append((*place, value, unit, sizes["train"], sizes["test"]))
-        code += [(run.method, k, value) for k, value in enumerate(found["code"])]
-        for method, columns in found["histograms"].items():
-            for column, values in columns.items():
-                shares += [(method, column, k, value) for k, value in enumerate(values)]
-        if run.method == "crossconv" and dynamics.data == "shapes":  # ours to pass on
-            publish(dynamics.checkpoint(run), dynamics.committed(run))
-    scores = pd.DataFrame(rows, columns=COLUMNS)
-    scores_name, about_name = FILES[dynamics.data]
+    folder, found = experiment.folder(), {run: experiment.scores(run) for run in runs}
+    scores = score_table(experiment, found)
+    scores_name, about_name = FILES[experiment.data]
     write_csv(scores, folder / scores_name)
+    code = [(run.method, k, kl) for run, each in found.items() for k, kl in enumerate(each["code"])]
     write_csv(pd.DataFrame(code, columns=["method", "dimension", "kl_nats"]), folder / "code.csv")
-    if dynamics.data == "shapes":
+    if experiment.data == "shapes":
         write_csv(kl_table(scores), folder / "table_kl.csv")
-        heads = ["method", "column", "bin", "share"]
-        write_csv(pd.DataFrame(shares, columns=heads), folder / "histograms.csv")
-    settings = {"dynamics": asdict(dynamics.settings), "data_seed": dynamics.profile.data_seed}
-    about = {"profile": dynamics.profile.name, "data": dynamics.data, **settings, "runs": made}
+        write_csv(histogram_table(found), folder / "histograms.csv")
+        for run in runs:
+            if run.method == OURS:
+                publish(experiment.checkpoint(run), experiment.committed(run))
+    about = {
+        "profile": experiment.profile.name,
+        "data": experiment.data,
+        "dynamics": asdict(experiment.settings),
+        "data_seed": experiment.profile.data_seed,
+        "runs": {str(run): each["provenance"] for run, each in found.items()},
+    }
     write_json(folder / about_name, about)
     return scores
+
+
+def score_table(experiment: FrameExperiment, found: dict[Run, dict]) -> pd.DataFrame:
+    """The scores of runs, a line for each row, metric and number of samples."""
+    lines = []
+    for run, each in found.items():
+        for row, metric, n, value, unit in each["rows"]:
+            place = (experiment.profile.name, experiment.data, run.task, row, run.seed, metric, n)
+            lines.append((*place, value, unit, each["sizes"]["train"], each["sizes"]["test"]))
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def histogram_table(found: dict[Run, dict]) -> pd.DataFrame:
+    """The shares of motions in each bin, by row and column of the table of KL divergences."""
+    lines = [
+        (row, column, k, share)
+        for each in found.values()
+        for row, columns in each["histograms"].items()
+        for column, shares in columns.items()
+        for k, share in enumerate(shares)
+    ]
+    return pd.DataFrame(lines, columns=["method", "column", "bin", "share"])
 
 
 def publish(checkpoint: Path, path: Path) -> None:
@@ -114,16 +130,25 @@ def publish(checkpoint: Path, path: Path) -> None:
 def kl_table(scores: pd.DataFrame) -> pd.DataFrame:
     """The paper's table of KL divergences, ours beside its own (recalled, not verified)."""
     values = scores.set_index(["method", "metric"]).value
-    rows = []
-    for method, name in NAMES.items():
-        row = {"method": name}
-        for column, shape in enumerate(SHAPES):
-            row[f"{shape}_ours"] = values[method, f"kl_{shape}"]
-            row[f"{shape}_paper_unverified"] = (
-                MOTION_KL[PAPERS[method]][column] if method in PAPERS else None
-            )
-        rows.append(row)
-    return pd.DataFrame(rows)
+    lines = []
+    for method in in_papers_order():
+        for row in method.rows:
+            if row.given:
+                continue
+            is_papers = method.paper and row.name == method.name
+            paper = MOTION_KL[method.paper] if is_papers else [None] * len(SHAPES)
+            line = {"method": row.label}
+            for shape, theirs in zip(SHAPES, paper, strict=True):
+                line[f"{shape}_ours"] = values[row.name, f"kl_{shape}"]
+                line[f"{shape}_paper_unverified"] = theirs
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def in_papers_order() -> list[FrameMethod]:
+    """The methods on shapes as the paper lists them, those that it has not last."""
+    order = [*MOTION_KL, ""]
+    return sorted(frame_methods("shapes").values(), key=lambda method: order.index(method.paper))
 
 
 def printed(profile: str, data: str = "shapes") -> str:
@@ -141,3 +166,52 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         pairs = zip(table[f"{shape}_ours"], table[f"{shape}_paper_unverified"], strict=True)
         shown[shape.replace("_", "–")] = [cell(ours, None, paper, 2) for ours, paper in pairs]
     return shown
+
+
+def claims(scores: pd.DataFrame) -> pd.DataFrame:
+    """Columns method, claim, value, bound and holds, from the scores on moving shapes."""
+    value = scores.set_index(["method", "metric"]).value
+    found = []
+    for row in rows("shapes"):
+        if row.rivals:
+            each = way_claims(value[row.name]) + rival_claims(value, row.name, row.rivals)
+            found += [(row.name, *claim) for claim in each]
+    return pd.DataFrame(found, columns=["method", "claim", "value", "bound", "holds"])
+
+
+def way_claims(value: pd.Series) -> list[tuple]:
+    """Circles go up and down equally often, and every shape along its axis."""
+    moves, up = value["moves_circle"], value["up_circle"]
+    shares = {
+        "of the moving circles, up": up,
+        "circles up": moves * up,
+        "circles down": moves * (1 - up),
+    }
+    bound = f"within {CLOSE} of 0.5"
+    found = [(claim, x, bound, bool(abs(x - 0.5) <= CLOSE)) for claim, x in shares.items()]
+    for kind in SHAPES[:3]:
+        share = value[f"axis_{kind}"]
+        found.append((f"{kind}s along their axis", share, f"at least {MOST}", bool(share >= MOST)))
+    return found
+
+
+def rival_claims(value: pd.Series, name: str, rivals: tuple[str, ...]) -> list[tuple]:
+    """The motions' distribution is nearer to the truth than that of each rival."""
+    found = []
+    for rival in rivals:
+        for column in SHAPES:
+            ours, theirs = (value[each, f"kl_{column}"] for each in (name, rival))
+            claim = f"KL of {column.replace('_', ', ')}, against {rival}"
+            found.append((claim, ours, f"below {theirs:.3f}", bool(ours < theirs)))
+    return found
+
+
+def compared(scores: pd.DataFrame) -> pd.DataFrame:
+    """Difference images, a row for each measure (all are better small), a column for each method,
+    and in the last the method that is nearest to the truth; rows given the answer do not compete.
+    """
+    chosen = scores[scores.metric.isin(MEASURES)]
+    wide = chosen.pivot(index="metric", columns="method", values="value").loc[list(MEASURES)]
+    apart = {"truth"} | {row.name for data in DATA for row in rows(data) if row.given}
+    nearest = wide[[name for name in wide.columns if name not in apart]].idxmin(axis=1)
+    return wide.assign(nearest=nearest).rename(index=MEASURES).rename_axis(None, axis=1)

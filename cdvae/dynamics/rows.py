@@ -1,0 +1,112 @@
+"""The methods and rows of Visual Dynamics' tables: the one place that lists them.
+
+A method is what is run; each of its rows is a way to draw futures from it. Baselines: `ae`, the
+same network with a code that is not sampled, and `flow`, which lends the flow of the nearest
+training pictures. `truth` is the world itself; in `still` nothing changes. Codes to sample from:
+N(0, I), or those of training pairs, as in the authors' demonstration; an autoencoder has no
+N(0, I), so a Gaussian is fitted to its codes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cdvae.dynamics import futures
+from cdvae.dynamics.futures import Draw, Known
+
+DATA = ("shapes", "ucf101")
+OURS = "crossconv"  # the method whose checkpoint comes with the project
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the tables.
+
+    name: what files of scores call it; label: what tables and figures do. rivals: rows that it is
+    claimed to come nearer to the truth than, of which the last draws its codes in the like way.
+    given: it is given the answer, and competes with none.
+    """
+
+    name: str
+    label: str
+    draw: Callable[[Known], Draw]
+    colour: str = ""
+    rivals: tuple[str, ...] = ()
+    given: bool = False
+
+
+@dataclass(frozen=True)
+class FrameMethod:
+    """What is run: a network that is trained, or a rule.
+
+    sampled: whether the network's code is (`CrossConv`); None where there is no network. label:
+    what figures call the network. paper: the paper's row (`report.paper.MOTION_KL`) that the row
+    of the method's name is. data: those of DATA that it is for.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+    sampled: bool | None = None
+    label: str = ""
+    paper: str = ""
+    data: tuple[str, ...] = DATA
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether it has weights."""
+        return self.sampled is not None
+
+
+METHODS = (
+    FrameMethod(
+        OURS,
+        (
+            Row(
+                "crossconv",
+                "Cross convolution, N(0, I)",
+                futures.standard_codes,
+                colour="#0072B2",
+                rivals=("flow", "ae"),
+            ),
+            Row(
+                "crossconv_empirical",
+                "Cross convolution, training codes",
+                futures.training_codes,
+                colour="#56B4E9",
+                rivals=("flow", "ae", "ae_empirical"),
+            ),
+            Row(
+                "crossconv_encoded",
+                "Cross convolution, given the answer",
+                futures.own_codes,
+                given=True,
+            ),
+        ),
+        sampled=True,
+        label="sampled code",
+        paper="ours",
+    ),
+    FrameMethod(
+        "ae",
+        (
+            Row("ae", "AE, Gaussian of training codes", futures.fitted_codes, colour="#E69F00"),
+            Row("ae_empirical", "AE, training codes", futures.training_codes, colour="#F0C36D"),
+            Row("ae_encoded", "AE, given the answer", futures.own_codes, given=True),
+        ),
+        sampled=False,
+        label="autoencoder",
+        paper="ae",
+    ),
+    FrameMethod("flow", (Row("flow", "Flow", futures.nearest_flow, "#999999"),), paper="flow"),
+    FrameMethod("truth", (Row("truth", "(truth)", futures.world, "#000000"),), data=("shapes",)),
+    FrameMethod("still", (Row("still", "(nothing moves)", futures.still),), data=("ucf101",)),
+)
+
+
+def frame_methods(data: str) -> dict[str, FrameMethod]:
+    """The methods for these data by name, in the order of their runs."""
+    return {method.name: method for method in METHODS if data in method.data}
+
+
+def rows(data: str) -> list[Row]:
+    """The rows for these data."""
+    return [row for method in frame_methods(data).values() for row in method.rows]
