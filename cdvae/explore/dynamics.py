@@ -1,8 +1,10 @@
 """The explorer's pages of Visual Dynamics: futures, one dimension of the code, motion transfer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from safetensors import safe_open
@@ -19,11 +21,6 @@ from cdvae.methods.crossconv import CrossConv, future
 from cdvae.runs.settings import load_profile
 from cdvae.tools.files import InputError, project_root
 
-VIEWS = {
-    "samples": "futures",
-    "traversal": "one dimension of the code",
-    "transfer": "motion of another pair",
-}
 VALUES = torch.linspace(-2, 2, 9)  # of a dimension that is traversed
 PAIRS = 100  # test pairs to choose from
 PICTURES = 5  # that the motion of another pair is moved over to
@@ -39,6 +36,23 @@ class Choices:
     seed: int = 0
     dimension: int = 1
     pair: int = 2
+
+
+Pictures = tuple[Tensor, list[str]]  # (n, 3, H, W) in [0, 1], and a title for each
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at the network.
+
+    label: in the picker. said: what the page shows. pictures: its pictures with their titles.
+    uses: which of n, seed, dimension and pair change it.
+    """
+
+    label: str
+    said: Callable[[Choices], str]
+    pictures: Callable[[CrossConv, Pairs, Choices], Pictures]
+    uses: tuple[str, ...]
 
 
 @lru_cache(1)
@@ -80,12 +94,8 @@ def check(model: CrossConv, choices: Choices) -> None:
 
 def describe(choices: Choices) -> str:
     """The page in words."""
-    said = {
-        "samples": f"{choices.n} futures, codes drawn from N(0, I), seed {choices.seed}",
-        "traversal": f"dimension {choices.dimension} of the code from −2 to 2, the others 0",
-        "transfer": f"what happened in pair {choices.pair} (left), happening to other pictures",
-    }
-    return f"Visual Dynamics · test picture {choices.example} · {said[choices.view]}"
+    said = VIEWS[choices.view].said(choices)
+    return f"Visual Dynamics · test picture {choices.example} · {said}"
 
 
 def render(model: CrossConv, every: Pairs, choices: Choices) -> Figure:
@@ -98,7 +108,7 @@ def render(model: CrossConv, every: Pairs, choices: Choices) -> Figure:
         tile = Tile(as_picture(frames[shown].float() / 255), which + text)
         page.tile(tile, LEFT.x, 4 + row * (LEFT.width + 22), LEFT.width)
     page.text(RIGHT.x, 20, describe(choices), fontsize=10)
-    pictures, titles = VIEW_PICTURES[choices.view](model, every, choices)
+    pictures, titles = VIEWS[choices.view].pictures(model, every, choices)
     tiles = [Tile(as_picture(p), text) for p, text in zip(pictures, titles, strict=True)]
     if choices.view == "transfer":
         before = every.first[k : k + PICTURES].float() / 255
@@ -110,33 +120,51 @@ def render(model: CrossConv, every: Pairs, choices: Choices) -> Figure:
     return page.figure
 
 
-def as_picture(picture: Tensor):
+def as_picture(picture: Tensor) -> np.ndarray:
     """(3, H, W) in [0, 1] as (H, W, 3)."""
     return picture.permute(1, 2, 0).clamp(0, 1).numpy()
 
 
-def future_pictures(model: CrossConv, every: Pairs, choices: Choices):
+def future_pictures(model: CrossConv, every: Pairs, choices: Choices) -> Pictures:
+    """The first n futures of a picture."""
     x_c = every.first[choices.example - 1][None].float() / 255
     generator = torch.Generator().manual_seed(choices.seed)
     v = model.sample(x_c, MOST, generator)[0, : choices.n]  # one more leaves the others alone
     return future(x_c, v), [f"future {i + 1}" for i in range(choices.n)]
 
 
-def traversal_pictures(model: CrossConv, every: Pairs, choices: Choices):
+def traversal_pictures(model: CrossConv, every: Pairs, choices: Choices) -> Pictures:
+    """What one dimension of the code does at each of VALUES."""
     x_c = every.first[choices.example - 1][None].float() / 255
     moved = traverse(model, x_c, choices.dimension - 1, VALUES)[0]
     return moved, [f"z = {value:+.1f}".replace("-", "−") for value in VALUES]
 
 
-def transfer_pictures(model: CrossConv, every: Pairs, choices: Choices):
+def transfer_pictures(model: CrossConv, every: Pairs, choices: Choices) -> Pictures:
+    """What happened in one pair, happening to PICTURES pictures."""
     source = Pairs(*(x[choices.pair - 1][None] for x in every[:2]))
     k = choices.example - 1
     x_c = every.first[k : k + PICTURES].float() / 255
     return transfer(model, source, x_c)[0], [f"{k + i + 1} moved" for i in range(len(x_c))]
 
 
-VIEW_PICTURES = {
-    "samples": future_pictures,
-    "traversal": traversal_pictures,
-    "transfer": transfer_pictures,
+VIEWS = {
+    "samples": View(
+        "futures",
+        lambda c: f"{c.n} futures, codes drawn from N(0, I), seed {c.seed}",
+        future_pictures,
+        ("n", "seed"),
+    ),
+    "traversal": View(
+        "one dimension of the code",
+        lambda c: f"dimension {c.dimension} of the code from −2 to 2, the others 0",
+        traversal_pictures,
+        ("dimension",),
+    ),
+    "transfer": View(
+        "motion of another pair",
+        lambda c: f"what happened in pair {c.pair} (left), happening to other pictures",
+        transfer_pictures,
+        ("pair",),
+    ),
 }

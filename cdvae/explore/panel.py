@@ -1,4 +1,4 @@
-"""The explorer's sliders: thin ipywidgets around `explore.render` and `explore_dynamics.render`.
+"""The explorer's sliders: thin ipywidgets around `pages.render` and `dynamics.render`.
 
 A change only says that the page is out of date. The page is drawn a moment later, once, from the
 values that the controls have then, so that a slider that moves fast never builds a queue.
@@ -10,100 +10,52 @@ import html
 import tempfile
 import traceback
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 import ipywidgets as widgets
 from IPython.display import Javascript
 
 from cdvae import checkpoints
+from cdvae.checkpoints import Checkpoint
 from cdvae.explore import dynamics as explore_dynamics
 from cdvae.explore import pages as explore
+from cdvae.explore.controls import (
+    COLUMNS,
+    DYNAMICS,
+    LABELS,
+    NAME_SLIDERS,
+    OWN,
+    SCENES,
+    TASKS,
+    as_image,
+    controls,
+)
+from cdvae.explore.offers import components_of, setting_of
 from cdvae.explore.sheet import HEIGHT, WIDTH, png
+from cdvae.explore.tiles import finishes_of
+from cdvae.explore.views import VIEWS, views_of
+from cdvae.methods import label, ordered
 from cdvae.postprocess import own as subjects
-from cdvae.report.results import NAMES
 from cdvae.tools.files import InputError
 
+__all__ = ["DYNAMICS", "LABELS", "OWN", "SCENES", "TASKS", "Panel"]
+
 DELAY = 0.03  # seconds in which changes gather before the page is drawn
-DYNAMICS = "Visual Dynamics"
-TASKS = ("relighting", "resaturation", "motion", DYNAMICS)
-SCENES, OWN = "built-in scenes", "a photo or clip of my own"
-DATA = {"motion": "ucf101"}  # whose models see one's own clips; photos have those of coco
-ARROWS = {"off": "off: flow in colours", "upsampled": "arrows on the picture"}
-EXAMPLES = 100  # scenes to choose from
-LABELS = {  # each control's label, as a screen reader says it
-    "task": "Task",
-    "source": "Source",
-    "method": "Method",
-    "path": "Path",
-    "upload": "Upload a photo or clip",
-    "example": "Example",
-    "view": "Show",
-    "finish": "Post-processing",
-    "n": "Samples",
-    "seed": "Random seed",
-    "spread": "Spread of the tie",
-    "component": "Component",
-    "first": "First sample",
-    "second": "Second sample",
-    "dimension": "Code dimension",
-    "pair": "Motion of pair",
-}
-COLUMNS = (
-    ("task", "source", "path", "upload", "example"),
-    ("method", "view", "finish", "n", "seed"),
-    ("spread", "component", "first", "second", "dimension", "pair"),
-)
-
-# ipywidgets ties a slider's label to nothing: this gives each handle its name for a screen reader
-NAME_SLIDERS = """
-const name = () => document.querySelectorAll(".widget-slider").forEach((slider) => {
-  const label = slider.querySelector("label"), handle = slider.querySelector(".noUi-handle");
-  if (label && handle) handle.setAttribute("aria-label", label.textContent);
-});
-[0, 300, 1000, 3000].forEach((ms) => setTimeout(name, ms));
-"""
-
-
-def controls() -> dict[str, widgets.Widget]:
-    """The controls by name, at their first values."""
-    style, layout = {"description_width": "112px"}, widgets.Layout(width="306px")
-
-    def common(name: str) -> dict:
-        return {"description": LABELS[name], "style": style, "layout": layout}
-
-    def slider(name: str, low: int, high: int, value: int) -> widgets.IntSlider:
-        return widgets.IntSlider(value, low, high, **common(name))
-
-    def picker(name: str, options) -> widgets.Dropdown:
-        return widgets.Dropdown(options=options, **common(name))
-
-    path = {"placeholder": "photo.jpg, clip.mp4; then Enter", "continuous_update": False}
-    return {
-        "task": picker("task", TASKS),
-        "source": picker("source", (SCENES, OWN)),
-        "path": widgets.Text(**path, **common("path")),
-        "upload": widgets.FileUpload(
-            accept="image/*,video/*", description=LABELS["upload"], layout=layout
-        ),
-        "example": slider("example", 1, EXAMPLES, 1),
-        "method": picker("method", ()),
-        "view": picker("view", ()),
-        "finish": picker("finish", ()),
-        "n": slider("n", 1, explore.MOST, 4),
-        "seed": slider("seed", 0, 50, 0),
-        "spread": widgets.FloatSlider(1.0, min=0.0, max=3.0, step=0.05, **common("spread")),
-        "component": picker("component", [("all, by weight", 0)]),
-        "first": slider("first", 1, explore.MOST, 1),
-        "second": slider("second", 1, explore.MOST, 2),
-        "dimension": slider("dimension", 1, 8, 1),
-        "pair": slider("pair", 1, explore_dynamics.PAIRS, 2),
-    }
+FIRST = "mdn12"  # the method that is shown first, where there is a model of it
+CHOSEN = ("view", "n", "seed", "spread", "component", "first", "second", "finish")
 
 
 class Panel:
-    """The controls and the page; `errors` keeps every exception that was not the reader's doing."""
+    """The controls and the page; `errors` keeps every exception that was not the reader's doing.
 
-    def __init__(self, task: str = "resaturation"):
+    own: models of one's own by name (`checkpoints.of_run`), offered beside those that came with
+    the project; one of the same name takes its place.
+    """
+
+    def __init__(self, own: Mapping[str, Checkpoint] | None = None, task: str = "resaturation"):
+        self.own = dict(own or {})
+        self.cards = checkpoints.cards() | {name: each.card for name, each in self.own.items()}
         self.controls = controls()
         self.controls["task"].value = task
         self.picture = widgets.HTML(layout=widgets.Layout(width=f"{WIDTH}px", height=f"{HEIGHT}px"))
@@ -111,14 +63,14 @@ class Panel:
         self.message = widgets.HTML(layout=widgets.Layout(min_height="32px"))
         self.errors: list[Exception] = []
         self.n_drawn = 0
-        self.own: Path | None = None  # the photo or clip to be explored
+        self.file: Path | None = None  # the photo or clip to be explored
         self._uploads = tempfile.TemporaryDirectory(prefix="cdvae-")
         self._pending: asyncio.TimerHandle | None = None
         self._adapting = False
         self.refresh()
-        own = {"path": self.on_path, "upload": self.on_upload}
+        special = {"path": self.on_path, "upload": self.on_upload}
         for name, control in self.controls.items():
-            control.observe(own.get(name, self.later), "value")
+            control.observe(special.get(name, self.later), "value")
         columns = [widgets.VBox([self.controls[name] for name in column]) for column in COLUMNS]
         names = widgets.Output(layout=widgets.Layout(height="0", margin="0"))
         names.append_display_data(Javascript(NAME_SLIDERS))
@@ -151,7 +103,7 @@ class Panel:
             self.take(path, change)
 
     def take(self, path: Path, change: dict) -> None:
-        self.own, self.controls["source"].value = path, OWN
+        self.file, self.controls["source"].value = path, OWN
         self.later(change)
 
     def saved(self, upload: dict) -> Path:
@@ -212,63 +164,82 @@ class Panel:
         figure = explore.render(checkpoint, subject, choices)
         return figure, explore.describe(checkpoint, subject, choices)
 
-    def checkpoint(self) -> checkpoints.Checkpoint:
+    def checkpoint(self) -> Checkpoint:
         """The model of the present task, source and method."""
-        task = self.controls["task"].value
+        task, source = self.controls["task"].value, self.controls["source"].value
         self.enable("source", "path", "upload", "example", "method", "finish", "seed")
-        is_own = self.controls["source"].value == OWN
-        data = DATA.get(task, "coco") if is_own else "scenes"
-        names = [n for n in checkpoints.names() if n.startswith(task) and n.endswith(f"-{data}")]
+        names = self.models(task, source)
         if not names:
-            raise InputError(f"no checkpoint of {task} for {data} in {checkpoints.folder()}")
-        methods = [(NAMES[name.split("-")[1]], name.split("-")[1]) for name in names]
-        order = list(NAMES)
-        self.offer("method", sorted(methods, key=lambda pair: order.index(pair[1])), "mdn12")
-        method = self.controls["method"].value
-        return checkpoints.load(checkpoints.name_of(task, method, data))
+            raise InputError(
+                f"no checkpoint of {task} for {source} in {checkpoints.folder()}: "
+                "give Panel one of yours (cdvae.checkpoints.of_run)"
+            )
+        options = [(self.label(method, name), method) for method, name in names.items()]
+        self.offer("method", options, FIRST)
+        name = names[self.controls["method"].value]
+        return self.own[name] if name in self.own else checkpoints.load(name)
+
+    def models(self, task: str, source: str) -> dict[str, str]:
+        """The names of the models of a task and source, in the order of the tables.
+
+        By method, so that a change of task or source keeps the method; by their own names where
+        there are several of one method. Models of scenes see scenes, all others one's own files.
+        """
+        mine = {
+            name: card["method"]
+            for name, card in sorted(self.cards.items())
+            if card["task"] == task and (card["data"] == "scenes") == (source == SCENES)
+        }
+        found = list(mine.values())
+        rank = ordered(found)
+        names = sorted(mine, key=lambda name: rank.index(mine[name]))
+        return {mine[name] if found.count(mine[name]) == 1 else name: name for name in names}
+
+    def label(self, option: str, name: str) -> str:
+        """What the picker calls a model: its method, and its name where that is not enough."""
+        method = self.cards[name]["method"]
+        return label(method) if option == method else f"{label(method)} ({name})"
 
     def subject(self, task: str) -> subjects.Subject:
         """What the present source shows."""
         k = self.controls["example"].value - 1
         if self.controls["source"].value == SCENES:
             return subjects.scene(task, k)
-        if self.own is None:
+        if self.file is None:
             raise InputError("No file yet: upload a photo or clip, or give its path.")
-        subject = subjects.own(self.own, task, k)
+        subject = subjects.own(self.file, task, k)
         self.enable("example", only=len(subject.fields) > 1)  # a clip has up to eight
         return subject
 
-    def choices(self, checkpoint: checkpoints.Checkpoint) -> explore.Choices:
+    def choices(self, checkpoint: Checkpoint) -> explore.Choices:
         """What the controls say, after they were brought in line with the model."""
-        views = explore.views_of(checkpoint)
-        self.offer("view", [(explore.VIEWS[view], view) for view in views], "samples")
-        finishes = ARROWS if checkpoint.task.name == "motion" else explore.FINISHES
-        self.offer("finish", [(text, name) for name, text in finishes.items()], "off")
-        n_components = explore.components_of(checkpoint)
+        views = [(VIEWS[name].label, name) for name in views_of(checkpoint)]
+        self.offer("view", views, "samples")
+        finishes = finishes_of(checkpoint).items()
+        self.offer("finish", [(text, name) for name, text in finishes], "off")
+        n_components = components_of(checkpoint)
         numbers = [(f"{k} alone", k) for k in range(1, n_components + 1)]
         self.offer("component", [("all, by weight", 0), *numbers], 0)
-        view = self.controls["view"].value
-        self.enable("view", "n", only=view not in ("walk", "summary"))
-        self.enable("spread", only=hasattr(checkpoint.model, "tie"))
+        view = VIEWS[self.controls["view"].value]
+        for name in ("n", "first", "second"):
+            self.enable(name, only=name in view.uses)
+        self.enable("view")
+        self.enable("spread", only=bool(setting_of(checkpoint)))
         self.enable("component", only=n_components > 0)
-        self.enable("first", only=view in ("walk", "layers", "untied"))
-        self.enable("second", only=view == "walk")
         self.enable("dimension", "pair", only=False)
         return explore.Choices(**{name: self.controls[name].value for name in CHOSEN})
 
     def dynamics_page(self):
         """As `page`, for Visual Dynamics."""
         model = explore_dynamics.network()
-        self.offer("method", [("cross convolution", "crossconv")], "crossconv")
-        views = [(text, view) for view, text in explore_dynamics.VIEWS.items()]
+        self.offer("method", [(label("crossconv"), "crossconv")], "crossconv")
+        views = [(view.label, name) for name, view in explore_dynamics.VIEWS.items()]
         self.offer("view", views, "samples")
         self.controls["dimension"].max = model.sizes.n_code()
-        view = self.controls["view"].value
+        view = explore_dynamics.VIEWS[self.controls["view"].value]
+        used = ("task", "example", "view", *view.uses)
         for name in self.controls:
-            self.enable(name, only=name in ("task", "example", "view"))
-        self.enable("n", "seed", only=view == "samples")
-        self.enable("dimension", only=view == "traversal")
-        self.enable("pair", only=view == "transfer")
+            self.enable(name, only=name in used)
         chosen = ("view", "example", "n", "seed", "dimension", "pair")
         choices = explore_dynamics.Choices(**{name: self.controls[name].value for name in chosen})
         figure = explore_dynamics.render(model, explore_dynamics.pairs(), choices)
@@ -287,13 +258,3 @@ class Panel:
         """Make controls usable, or grey where they change nothing."""
         for name in names:
             self.controls[name].disabled = not only
-
-
-def as_image(data: bytes, text: str) -> str:
-    """A page as HTML: `widgets.Image` has no text for a screen reader, and this one never jumps."""
-    source, said = b64encode(data).decode(), html.escape(text, quote=True)
-    size = f"width='{WIDTH}' height='{HEIGHT}' decoding='sync'"
-    return f"<img src='data:image/png;base64,{source}' {size} alt='{said}'>"
-
-
-CHOSEN = ("view", "n", "seed", "spread", "component", "first", "second", "finish")

@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+
+from cdvae.data.fields import SIZE
+from cdvae.figures.arrows import arrows, fastest
+from cdvae.postprocess.colours import ARROW_INK, LONGEST_ARROW
 
 WIDTH, HEIGHT = 960, 600  # px, whatever is shown: nothing jumps when it changes
 DPI = 100
@@ -61,16 +66,35 @@ class Sheet:
         self.axis.add_patch(edge)  # a still flow is white
         self.text(x, y + HEAD - 5, tile.title)
 
-    def grid(self, tiles: list[Tile], area: Area) -> list[tuple[float, float, float]]:
-        """Tiles as large as the area allows, row by row; returns where: x, y and side in px."""
+    def grid(self, tiles: list[Tile], area: Area) -> None:
+        """Tiles as large as the area allows, row by row; one speed is large for all their flows."""
         columns, side = best_grid(len(tiles), area)
-        places = []
+        moving = []
         for k, tile in enumerate(tiles):
             row, column = divmod(k, columns)
             x, y = area.x + column * (side + GAP), area.y + row * (side + HEAD + GAP)
             self.tile(tile, x, y, side)
-            places.append((x, y + HEAD, side))
-        return places
+            if tile.flow is not None:
+                moving.append((tile, x, y + HEAD))
+        top = fastest(np.stack([tile.flow for tile, *_ in moving])) if moving else 0.0
+        for tile, x, y in moving:  # when all titles stand, so that arrows lie over them
+            self.flow(tile, x, y, side, top)
+
+    def flow(self, tile: Tile, x: float, y: float, side: float, top: float) -> None:
+        """The arrows of a tile's flow over its picture; `top` px per second is the fastest."""
+        shape = np.array(tile.picture.shape[1::-1])
+        cell = shape * side / shape.max() / SIZE  # width and height of a cell of the grid, in px
+        longer = max(1.0, LONGEST_ARROW / max(top, 1e-6))
+        for each in arrows(tile.flow, top):
+            start = np.array([x, y]) + cell * (each.x, each.y)
+            self.arrow(start, start + longer * cell * (each.dx, each.dy))
+
+    def arrow(self, start: np.ndarray, end: np.ndarray) -> None:
+        """An arrow that is seen on light and on dark."""
+        look = {"arrowstyle": "-|>", "color": ARROW_INK, "lw": 1.4, "mutation_scale": 9}
+        drawn = self.axis.annotate("", end, start, arrowprops=look | {"shrinkA": 0, "shrinkB": 0})
+        dark = patheffects.withStroke(linewidth=3, foreground="black")
+        drawn.arrow_patch.set_path_effects([dark])
 
     def bars(self, values: np.ndarray, area: Area, marked: int | None, title: str) -> None:
         """Values as bars, the largest as tall as the area, numbered from 1, one of them marked."""

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from cdvae.data.photos.intrinsic import DARKEST, linear_to_srgb, srgb_to_linear
+from cdvae.data.photos.layers import value_saturation
 
 HUELESS = 8 / 255  # of the largest minus the smallest channel
 DIMMEST = 0.05  # the least shading that is put in proportion; darker ones count as this
@@ -78,6 +79,45 @@ def resaturated(colours: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, float
     ratio = wanted.clip(0, 1) / np.where(own > 0, own, 1)
     made = value[..., None] - (value[..., None] - colours) * ratio[..., None]
     return made.clip(0, 1), float(((wanted < 0) | (wanted > 1)).mean())
+
+
+def relight(
+    light: np.ndarray, generated: np.ndarray, reproduced: np.ndarray, upsample: Upsample
+) -> list[tuple[np.ndarray, float]]:
+    """Linear light (H, W, 3) under each of the generated shadings (n, 32, 32), as `relit` does.
+
+    reproduced (32, 32) is CDVAE(z_o). Where Eq. 10 adds a detail map, one multiplies here.
+    """
+    change = upsample(log_shading(generated) - log_shading(reproduced))
+    return [relit(light, each) for each in change]
+
+
+def relight_as_printed(
+    light: np.ndarray,
+    x_g: np.ndarray,
+    generated: np.ndarray,
+    reproduced: np.ndarray,
+    upsample: Upsample,
+) -> list[tuple[np.ndarray, float]]:
+    """The same with Eq. 10 as printed, to see what it does.
+
+    I_o is the model's own x_g (1, 32, 32), upsampled: decomposing the photo once more at its full
+    size would take seconds a photo. What detail it lacks stays in the albedo.
+    """
+    shading = own_shading(light, upsample(x_g)[0])
+    made = with_details(generated, reproduced, shading, upsample)
+    return [relit_as_printed(light, shading, new) for new in made]
+
+
+def resaturate(
+    colours: np.ndarray, generated: np.ndarray, reproduced: np.ndarray, upsample: Upsample
+) -> list[tuple[np.ndarray, float]]:
+    """Colours (H, W, 3) with each of the generated saturations (n, 32, 32), as `resaturated` does.
+
+    reproduced (32, 32) is CDVAE(z_o); I_o is the colours' own saturation.
+    """
+    own = value_saturation(torch.from_numpy(colours).permute(2, 0, 1)[None])[1][0, 0].numpy()
+    return [resaturated(colours, new) for new in with_details(generated, reproduced, own, upsample)]
 
 
 def to_linear(photo: np.ndarray) -> np.ndarray:
