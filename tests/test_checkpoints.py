@@ -15,18 +15,21 @@ from PIL import Image
 
 import cdvae
 from cdvae import checkpoints
-from cdvae.methods.registry import settings_of
-from cdvae.runs.experiment import Experiment, Run
+from cdvae.explore import pages
+from cdvae.methods import method
+from cdvae.methods.registry import Method
+from cdvae.model import Model
+from cdvae.networks import Standard
+from cdvae.postprocess import own as subjects
+from cdvae.release import models
+from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import load_profile
+from cdvae.runs.store import Run
+from cdvae.tools import registry
 from cdvae.tools.files import InputError, sha256
 
 ROOT = Path(__file__).parents[1]
-KEPT = sorted(
-    checkpoints.name_of(task, method, data)
-    for data, tasks in checkpoints.KEPT.items()
-    for task, methods in tasks.items()
-    for method in methods
-)
+KEPT = sorted(models.published())
 
 
 def card_of(name: str) -> dict:
@@ -37,8 +40,8 @@ def test_sizes():
     assert checkpoints.names() == KEPT
     sizes = {path.name: path.stat().st_size for path in (ROOT / "results").rglob("*.safetensors")}
     weights = {name: size for name, size in sizes.items() if not name.startswith("shown-")}
-    assert max(weights.values()) <= checkpoints.LARGEST
-    assert sum(weights.values()) <= checkpoints.IN_ALL
+    assert max(weights.values()) <= models.LARGEST
+    assert sum(weights.values()) <= models.IN_ALL
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -67,9 +70,12 @@ def test_cards_state_the_scores_and_the_settings_of_the_results(name):
     place = ROOT / "results" / card["profile"] / card["data"] / "provenance.json"
     run = json.loads(place.read_text())["runs"][f"{card['task']}/{card['method']}/{card['seed']}"]
     assert run["checkpoint_sha256"] == card["trained"]["checkpoint_sha256"]
-    now = settings_of(card["method"], load_profile(card["profile"]))
-    assert card["settings"] == json.loads(json.dumps(now))  # made again since settings changed
-    assert card["limits"] and card["made_by"].startswith("python -m cdvae.checkpoints")
+    entry, profile = method(card["method"]), load_profile(card["profile"]).of(card["task"])
+    now = json.loads(json.dumps(entry.settings(profile)))
+    for settings in (now, card["settings"]):  # crossconv's own number of steps, in either place
+        settings["training"]["steps"] = entry.own(profile, "steps", settings["training"]["steps"])
+    assert card["settings"] == now  # made again since settings changed
+    assert card["limits"] and card["made_by"]
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
@@ -95,7 +101,7 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch):
 
 def test_made_from_a_scored_model(reproduced, tmp_path, monkeypatch):
     experiment = Experiment(load_profile("smoke"), "scenes", None, "cpu")
-    path = checkpoints.make(experiment, "relighting", "mdn4", tmp_path)
+    path = models.make(experiment, Run("relighting", "mdn4", 0), tmp_path)
     monkeypatch.setattr(checkpoints, "folder", lambda: tmp_path)
     checkpoints.load.cache_clear()
     found = checkpoints.load(path.stem)
@@ -103,7 +109,51 @@ def test_made_from_a_scored_model(reproduced, tmp_path, monkeypatch):
     for name, value in found.model.state_dict().items():
         assert torch.equal(value, whole.state_dict()[name].half().to(value.dtype)), name
     assert found.card["scores_from"] == "results/smoke/scenes/scores.csv"
-    assert found.card["profile"] == "smoke" and "--profile smoke" in found.card["made_by"]
+    assert found.card["profile"] == "smoke"
+    assert found.card["made_by"] == "cdvae models make --data scenes --profile smoke"
+
+
+def test_only_data_with_published_methods_is_made(tmp_path):
+    photos = Experiment(load_profile("smoke"), "folder", str(tmp_path), "cpu")
+    with pytest.raises(InputError, match="no checkpoints are kept of --data folder.*ucf101"):
+        models.make_all(photos, tmp_path)
+    assert models.command("coco", "quick") == "cdvae models make --data coco --root DIR"
+
+
+class Shifted(Model):
+    """A model of one's own: the value, shifted by a learned number, and noise."""
+
+    def __init__(self):
+        super().__init__()
+        self.standard_c, self.standard_g = Standard(1), Standard(1)
+        self.shift = torch.nn.Parameter(torch.zeros(()))
+
+    def loss(self, batch):
+        return {"loss": (batch.x_g - batch.x_c - self.shift).square().sum((1, 2, 3)).mean()}
+
+    @torch.no_grad()
+    def sample(self, x_c, n, generator=None):
+        noise = torch.randn(len(x_c), n, 1, 32, 32, generator=generator)
+        return x_c[:, None] + self.shift + 0.1 * noise
+
+
+def shifted(task, profile) -> Shifted:
+    return Shifted()
+
+
+def test_a_run_of_one_s_own_method_can_be_explored(monkeypatch):
+    mine = Method("shifted", "Shifted", model=Shifted, build=shifted, tasks=("resaturation",))
+    monkeypatch.setitem(registry._ENTRIES[Method], "shifted", (mine, __name__))
+    experiment = Experiment(load_profile("smoke"), "scenes", None, "cpu")
+    found = checkpoints.of_run(experiment, Run("resaturation", "shifted", 0))
+    assert found.name == "resaturation-shifted-scenes" and not found.model.training
+    assert found.card["settings"]["training"]["steps"] == 6 and found.card["seed"] == 0
+    assert float(found.model.shift) != 0  # it was trained
+    subject = subjects.scene("resaturation", 0)
+    pages.render(found, subject, pages.Choices(view="summary", finish="details"))
+    assert pages.title(found, subject, pages.Choices()).startswith("resaturation · Shifted · ")
+    with pytest.raises(InputError, match="'nn' has nothing to train: choose from"):
+        checkpoints.of_run(experiment, Run("resaturation", "nn", 0))
 
 
 def test_scores_of_another_model_are_refused(reproduced, tmp_path):
@@ -111,7 +161,7 @@ def test_scores_of_another_model_are_refused(reproduced, tmp_path):
     other = experiment.checkpoint(Run("relighting", "mdn4", 0))
     experiment.checkpoint = lambda run: other  # not the model of the run
     with pytest.raises(InputError, match="has no scores of this model of relighting/gauss/0"):
-        checkpoints.scored(experiment, Run("relighting", "gauss", 0))
+        models.scored(experiment, Run("relighting", "gauss", 0))
 
 
 def test_only_torch_numpy_and_scipy_are_needed_to_import():
@@ -124,7 +174,8 @@ class Refuse:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Refuse())
 import cdvae
-assert callable(cdvae.load)
+assert "load" in dir(cdvae) and "torch" not in sys.modules  # each name is loaded when it is used
+assert all([cdvae.CDVAE, cdvae.DVAE, cdvae.MDNTie, cdvae.Model, cdvae.Standard, cdvae.fit])
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

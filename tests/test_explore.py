@@ -12,15 +12,23 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import cdvae
+from cdvae import checkpoints
+from cdvae.checkpoints import Checkpoint
+from cdvae.data.drawn import scenes
+from cdvae.data.fields import TASKS
 from cdvae.data.photos.layers import value_saturation
+from cdvae.explore import controls, panel, sheet
 from cdvae.explore import dynamics as explore_dynamics
 from cdvae.explore import pages as explore
-from cdvae.explore import panel, sheet
 from cdvae.explore.pages import Choices
 from cdvae.explore.panel import DYNAMICS, OWN, SCENES, Panel
+from cdvae.explore.tiles import FINISHES
+from cdvae.explore.views import VIEWS, summary_rows
 from cdvae.metrics import squared_errors
+from cdvae.model import Model
 from cdvae.postprocess import own as subjects
 from cdvae.release import notebooks
+from cdvae.runs.settings import load_profile
 from cdvae.tools.files import InputError
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / f"{notebooks.EXPLORER}.ipynb"
@@ -66,7 +74,7 @@ def test_every_view_is_drawn_the_same_every_time(name, finish):
         assert page == sheet.png(explore.render(model, subject, choices))
         picture = cv2.imdecode(np.frombuffer(page, np.uint8), cv2.IMREAD_COLOR)
         assert picture.shape == (sheet.HEIGHT, sheet.WIDTH, 3)
-        assert view in explore.VIEWS and explore.describe(model, subject, choices)
+        assert view in VIEWS and explore.describe(model, subject, choices)
         pages[view] = page
     assert len(set(pages.values())) == len(pages)
 
@@ -101,7 +109,7 @@ def test_more_samples_leave_the_first_alone():
     few, many = (explore.draws_of(model, subject, Choices(n=n)) for n in (2, 9))
     assert torch.equal(few.z, many.z)
     expected = model.sample(subject.x_c, explore.DRAWN, seed=0)[0]
-    found = explore.steering.decode(model.model, subject.x_c, few)
+    found = model.model.fields_of(subject.x_c, few)
     torch.testing.assert_close(found, expected)
 
 
@@ -109,7 +117,7 @@ def test_the_summary_names_the_nearest_sample_and_its_error():
     model, subject = cdvae.load("resaturation-mdn12-scenes"), subjects.scene("resaturation", 3)
     choices = Choices(view="summary", seed=2)
     draws = explore.draws_of(model, subject, choices)
-    mean, deviation, nearest = explore.summary_tiles(model, subject, choices, draws)
+    [[mean, deviation, nearest]] = summary_rows(model, subject, choices, draws)
     samples = model.sample(subject.x_c, explore.DRAWN, seed=2)
     errors = squared_errors(samples, subject.x_g)[0]
     assert f"sample {int(errors.argmin()) + 1}: {100 * float(errors.min()):.2f}" in nearest.title
@@ -118,12 +126,8 @@ def test_the_summary_names_the_nearest_sample_and_its_error():
 
 
 def test_the_scene_shown_is_the_test_scene_of_the_tables():
-    from cdvae.data import sources
-    from cdvae.data.fields import TASKS
-    from cdvae.runs.settings import load_profile
-
     quick = load_profile("quick")
-    fields = sources.scenes.load(TASKS["relighting"], "test", quick.n_test, quick.data_seed)
+    fields = scenes.load(TASKS["relighting"], "test", quick.n_test, quick.data_seed)
     subject = subjects.scene("relighting", 7)
     assert subject.fields.ids[7] == fields.ids[7]
     assert torch.equal(subject.x_c[0], fields.x_c[7]) and torch.equal(subject.x_g[0], fields.x_g[7])
@@ -175,6 +179,76 @@ def test_bad_files_get_one_sentence(tmp_path, name, content, task, message):
     with pytest.raises(InputError, match=message) as refused:
         subjects.own(tmp_path / name, task)
     assert str(tmp_path) not in str(refused.value) and "\n" not in str(refused.value)
+
+
+class Lifted(Model):
+    """A model of one's own that has `loss` and `sample` and nothing else."""
+
+    def loss(self, batch):
+        return {"loss": batch.x_g.square().mean()}
+
+    def sample(self, x_c, n, generator=None):
+        noise = torch.randn(len(x_c), n, 1, 32, 32, generator=generator)
+        return x_c[:, None, :1] + 0.1 * noise
+
+
+def one_s_own(task: str = "resaturation", data: str = "scenes", method: str = "lifted"):
+    card = {"task": task, "method": method, "data": data}
+    return Checkpoint(f"{task}-{method}-{data}", Lifted().eval(), TASKS[task], card)
+
+
+def test_a_model_with_samples_alone_can_be_explored(tmp_path):
+    model = one_s_own()
+    photo = subjects.own(save_photo(tmp_path / "photo.png"), "resaturation")
+    assert explore.views_of(model) == ["samples", "summary"]
+    for subject in (subjects.scene("resaturation", 1), photo):
+        pages = {
+            sheet.png(explore.render(model, subject, Choices(view=view, n=2, finish=finish)))
+            for view in explore.views_of(model)
+            for finish in FINISHES
+        }
+        assert len(pages) == 6
+    assert explore.title(model, photo, Choices()) == "resaturation · lifted · photo.png · seed 0"
+    samples = model.sample(photo.x_c, explore.DRAWN)
+    given_back = model.reproduce(photo.x_c, photo.x_g)
+    errors = squared_errors(samples, photo.x_g)[0]
+    assert torch.equal(given_back[0], samples[0, errors.argmin()])  # the nearest of 100
+    with pytest.raises(InputError, match="has no view 'walk'"):
+        explore.render(model, photo, Choices(view="walk"))
+    with pytest.raises(InputError, match="has no component 1"):
+        explore.render(model, photo, Choices(component=1))
+
+
+def test_the_panel_offers_models_of_one_s_own(tmp_path):
+    mine, other = one_s_own(), one_s_own(data="coco", method="cdvae-spatial")
+    again = one_s_own(method="mdn12")
+    given = {each.name: each for each in (mine, other, again)} | {"the other": again}
+    sliders = Panel(given)
+    options = dict(sliders.controls["method"].options)
+    assert list(options)[:2] == ["CVAE", "Gauss"]  # as the project brings them …
+    assert list(options)[-1] == "lifted" and "CDVAE-spatial" not in options
+    assert "MDN12 (the other)" in options and "MDN12 (resaturation-mdn12-scenes)" in options
+    assert sliders.own[again.name] is again
+    sliders.controls["method"].value = again.name  # … of which one's own takes the place
+    assert sliders.checkpoint() is again
+    sliders.controls["method"].value = "lifted"
+    assert [value for _, value in sliders.controls["view"].options] == ["samples", "summary"]
+    for name in ("spread", "component", "first", "second"):
+        assert sliders.controls[name].disabled, name
+    sliders.controls["path"].value = str(save_photo(tmp_path / "photo.png"))
+    assert "CDVAE-spatial" in dict(sliders.controls["method"].options)
+    sliders.controls["method"].value = "cdvae-spatial"
+    assert sliders.checkpoint() is other and sliders.errors == []
+    assert "<b" not in sliders.message.value and "CDVAE-spatial" in sliders.picture.value
+
+
+def test_the_panel_without_checkpoints_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(checkpoints, "folder", lambda: tmp_path)
+    sliders = Panel({"mine": one_s_own()})
+    assert "lifted" in sliders.picture.value
+    sliders.controls["task"].value = "relighting"
+    assert "no checkpoint of relighting for built-in scenes" in sliders.message.value
+    assert sliders.errors == []
 
 
 @pytest.fixture
@@ -246,7 +320,7 @@ def test_the_page_has_words_for_a_screen_reader(sliders):
     assert "alt='resaturation" in sliders.picture.value
     assert f"width='{sheet.WIDTH}' height='{sheet.HEIGHT}'" in sliders.picture.value
     for name, control in sliders.controls.items():
-        assert control.description == panel.LABELS[name]
+        assert control.description == controls.LABELS[name]
 
 
 def test_visual_dynamics_pages():

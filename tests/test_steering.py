@@ -1,4 +1,4 @@
-"""Sampling with a hand on it, against closed forms and the models' own samples."""
+"""Draws and what is changed in them, against closed forms and the models' own samples."""
 
 import math
 
@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from cdvae.data.fields import TASKS
-from cdvae.explore import walks as steering
-from cdvae.explore.walks import Draws
-from cdvae.methods.registry import untrained
+from cdvae.explore.walks import layer_of_others, slerp, untied_of_others, walk
+from cdvae.methods import learned, method
+from cdvae.model import Draws
 from cdvae.runs.settings import load_profile
 from cdvae.ties import GaussianTie, MDNTie
 
@@ -19,24 +19,23 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("method", ["gauss", "mdn4", "cvae", "crossconv"])
-def test_with_nothing_changed_draws_are_the_models_own(method):
+@pytest.mark.parametrize("name", learned())
+def test_with_nothing_changed_draws_are_the_models_own(name):
     task = TASKS["motion"]
     torch.manual_seed(0)
-    model = untrained(method, task, load_profile("smoke")).eval()
+    model = method(name).build(task, load_profile("smoke")).eval()
     x_c = torch.rand(1, task.channels_c, 32, 32)
-    draws = steering.draw(model, x_c, 7, seeded())
+    draws = model.draws(x_c, 7, seeded())
     expected = model.sample(x_c, 7, seeded())[0]
-    torch.testing.assert_close(steering.decode(model, x_c, draws), expected)
-    some = steering.decode(model, x_c, draws.rows(slice(2, 4)))
-    torch.testing.assert_close(some, expected[2:4])
+    torch.testing.assert_close(model.fields_of(x_c, draws), expected)
+    torch.testing.assert_close(model.fields_of(x_c, draws.rows(slice(2, 4))), expected[2:4])
 
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_spread_of_a_gaussian_tie_is_that_of_another_sigma(exact):
     tie = GaussianTie(10, 0.25, 0.8, exact)
     z_c = torch.linspace(-2, 2, 10)
-    drawn = steering.cross(tie, z_c.expand(N, -1), 3.0, generator=seeded())
+    drawn = tie.cross(z_c.expand(N, -1), seeded(), 3.0)
     sigma = 0.75
     shrink = 1 / (1 + sigma**2) if exact else 1.0
     deviation = sigma * math.sqrt(shrink)
@@ -60,7 +59,7 @@ def test_one_component_alone_has_the_moments_of_its_gaussian():
     tie, z_c = mixture()
     _, mu, log_var = tie.mixture(z_c)
     for k in range(4):
-        drawn = steering.cross(tie, z_c.expand(N, -1), 0.5, k, seeded())
+        drawn = tie.cross(z_c.expand(N, -1), seeded(), 0.5, k)
         torch.testing.assert_close(drawn.mean(0), mu[0, k], atol=0.02, rtol=0)
         torch.testing.assert_close(
             drawn.std(0), 0.5 * (0.5 * log_var[0, k]).exp(), atol=0.01, rtol=0
@@ -70,7 +69,7 @@ def test_one_component_alone_has_the_moments_of_its_gaussian():
 def test_without_spread_a_mixture_draws_its_means_by_their_weights():
     tie, z_c = mixture()
     log_pi, mu, _ = tie.mixture(z_c)
-    drawn = steering.cross(tie, z_c.expand(N, -1), 0.0, generator=seeded())
+    drawn = tie.cross(z_c.expand(N, -1), seeded(), 0.0)
     distance, which = (drawn[:, None] - mu).abs().amax(2).min(1)
     assert distance.max() < 1e-4
     share = torch.bincount(which, minlength=4) / N
@@ -84,7 +83,7 @@ def test_spread_multiplies_the_deviations_within_components():
     pi = log_pi[0].exp()[:, None]
     between = (pi * mu[0].square()).sum(0) - (pi * mu[0]).sum(0).square()
     for spread in (0.5, 1.0, 2.0):
-        drawn = steering.cross(tie, z_c.expand(N, -1), spread, generator=seeded())
+        drawn = tie.cross(z_c.expand(N, -1), seeded(), spread)
         expected = between + spread**2 * (pi * log_var[0].exp()).sum(0)
         torch.testing.assert_close(drawn.var(0), expected, rtol=0.03, atol=0)
 
@@ -94,14 +93,14 @@ def test_slerp_on_the_circle():
     a, b = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
     angle = t * math.pi / 2
     expected = torch.stack([angle.cos(), angle.sin()], 1)
-    torch.testing.assert_close(steering.slerp(a, b, t), expected)
-    parallel = steering.slerp(a, 3 * a, t)
+    torch.testing.assert_close(slerp(a, b, t), expected)
+    parallel = slerp(a, 3 * a, t)
     torch.testing.assert_close(parallel, (1 + 2 * t)[:, None] * a)
 
 
 def test_slerp_keeps_the_length_and_halves_the_angle():
     a, b = torch.nn.functional.normalize(torch.randn(2, 32, generator=seeded()), dim=1)
-    path = steering.slerp(a, b, torch.linspace(0, 1, 9))
+    path = slerp(a, b, torch.linspace(0, 1, 9))
     torch.testing.assert_close(path.norm(dim=1), torch.ones(9))
     torch.testing.assert_close(path[0] @ path[4], path[4] @ path[8])
     torch.testing.assert_close(path[[0, -1]], torch.stack([a, b]))
@@ -109,7 +108,7 @@ def test_slerp_keeps_the_length_and_halves_the_angle():
 
 def test_a_walk_begins_and_ends_at_its_samples():
     draws = Draws(torch.randn(5, 8), (torch.randn(5, 4), torch.randn(5, 6)))
-    path = steering.walk(draws, 1, 3, 7)
+    path = walk(draws, 1, 3, 7)
     for whole, walked in zip((draws.z, *draws.noise), (path.z, *path.noise), strict=True):
         torch.testing.assert_close(walked[[0, -1]], whole[[1, 3]])
 
@@ -118,14 +117,14 @@ def test_one_layer_of_others_and_nothing_else():
     draws = Draws(torch.randn(5, 8), (torch.randn(5, 4), torch.randn(5, 6)))
     whole = (*draws.noise, draws.z)
     for layer in range(3):
-        changed = steering.layer_of_others(draws, 2, layer)
+        changed = layer_of_others(draws, 2, layer)
         for k, (before, after) in enumerate(zip(whole, (*changed.noise, changed.z), strict=True)):
             assert torch.equal(after, before if k == layer else before[2].expand_as(before))
 
 
 def test_untied_components_of_others_and_nothing_else():
     tie, draws = GaussianTie(10, 0.3, 0.8), Draws(torch.randn(5, 10), (torch.randn(5, 4),))
-    changed = steering.untied_of_others(tie, draws, 2)
+    changed = untied_of_others(tie, draws, 2)
     assert torch.equal(changed.z[:, :8], draws.z[2, :8].expand(5, -1))
     assert torch.equal(changed.z[:, 8:], draws.z[:, 8:])
     assert torch.equal(changed.noise[0], draws.noise[0][2].expand(5, -1))

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from cdvae.data.fields import SIZE
-from cdvae.figures.arrows import arrows, fastest
-from cdvae.postprocess.colours import ARROW_INK, LONGEST_ARROW
+from cdvae.figures import arrows
 
 WIDTH, HEIGHT = 960, 600  # px, whatever is shown: nothing jumps when it changes
 DPI = 100
@@ -76,7 +75,7 @@ class Sheet:
             self.tile(tile, x, y, side)
             if tile.flow is not None:
                 moving.append((tile, x, y + HEAD))
-        top = fastest(np.stack([tile.flow for tile, *_ in moving])) if moving else 0.0
+        top = arrows.fastest(np.stack([tile.flow for tile, *_ in moving])) if moving else 0.0
         for tile, x, y in moving:  # when all titles stand, so that arrows lie over them
             self.flow(tile, x, y, side, top)
 
@@ -84,14 +83,14 @@ class Sheet:
         """The arrows of a tile's flow over its picture; `top` px per second is the fastest."""
         shape = np.array(tile.picture.shape[1::-1])
         cell = shape * side / shape.max() / SIZE  # width and height of a cell of the grid, in px
-        longer = max(1.0, LONGEST_ARROW / max(top, 1e-6))
-        for each in arrows(tile.flow, top):
+        longer = arrows.lengthened(top)
+        for each in arrows.arrows(tile.flow, top):
             start = np.array([x, y]) + cell * (each.x, each.y)
             self.arrow(start, start + longer * cell * (each.dx, each.dy))
 
     def arrow(self, start: np.ndarray, end: np.ndarray) -> None:
         """An arrow that is seen on light and on dark."""
-        look = {"arrowstyle": "-|>", "color": ARROW_INK, "lw": 1.4, "mutation_scale": 9}
+        look = {"arrowstyle": "-|>", "color": arrows.INK, "lw": 1.4, "mutation_scale": 9}
         drawn = self.axis.annotate("", end, start, arrowprops=look | {"shrinkA": 0, "shrinkB": 0})
         dark = patheffects.withStroke(linewidth=3, foreground="black")
         drawn.arrow_patch.set_path_effects([dark])

@@ -1,4 +1,4 @@
-"""How fields look: layers as pictures, flow as colours, and the arrows that stand for flow."""
+"""How fields look on a screen: layers as pictures, flow as colours."""
 
 import numpy as np
 import torch
@@ -10,8 +10,6 @@ from cdvae.data.photos.intrinsic import linear_to_srgb
 
 LINEAR = ("albedo", "shading")  # layers in linear light wherever they come from
 FULL_FLOW = 6.0  # px per second of the 32 × 32 grid that is drawn in full colour
-ARROW_INK = "#F0E442"  # of arrows, Okabe and Ito's yellow, edged in black
-LONGEST_ARROW = 7.0  # cells: an arrow of the fastest motion shown is at least so long
 
 
 def as_picture(fields: Fields, which: str, k: int) -> np.ndarray:
