@@ -174,6 +174,55 @@ def test_the_clock_believes_increasing_stamps_then_the_rate():
             clock(np.zeros(3), rate)
 
 
+STEPS = np.cumsum(np.r_[0, np.tile([0.13, 0.05, 0.08, 0.1], 12)])  # uneven, 11 a second
+
+
+@pytest.mark.parametrize(
+    ("index", "value"),
+    [(20, STEPS[19]), (20, 0.0), (20, 99.0), (20, np.nan), (0, 7.0), (len(STEPS) - 1, 0.0)],
+)
+def test_one_flaw_in_the_stamps_leaves_the_others_believed(index, value):
+    stamps = STEPS + 0.7
+    stamps[index] = value
+    times = clock(stamps, 30.0)  # a nominal rate that is far from theirs
+    others = np.arange(len(STEPS)) != index
+    assert (np.diff(times) > 0).all()
+    assert np.allclose(np.diff(times[others]), np.diff(STEPS[others]))
+    assert abs(times[-1] - STEPS[-1]) < 0.1 and abs(times[20] - STEPS[20]) < 0.1
+
+
+def test_stamps_that_are_mostly_wrong_count_only_with_the_rate():
+    ten = np.arange(40) / 10
+    twice = np.r_[ten, ten]  # starts again in the middle, as joined files do
+    assert np.allclose(clock(twice, 10), np.arange(80) / 10)
+    with pytest.raises(ValueError, match="do not increase and contradict the frame rate"):
+        clock(twice, 25)
+    assert np.allclose(clock(np.zeros(40), 25), np.arange(40) / 25)  # no stamps at all
+
+
+def test_a_stamp_said_twice_in_a_file(tmp_path, seen):
+    stamps = list(range(0, 3001, 100))
+    stamps[7] = stamps[6]
+    path = write_matroska(tmp_path / "a.mkv", stamps)
+    expected = np.arange(0, 3001, 100) / 1000
+    assert np.allclose(frame_times(path), expected)
+    shown, first, second = pairs_seen(path)
+    assert shown == first and (np.array(second) - first == 10).all()
+
+
+def test_a_wide_clip_keeps_enough_height_for_flow(tmp_path):
+    def draw(index: int) -> np.ndarray:
+        return np.roll(np.random.default_rng(0).integers(0, 256, (36, 400, 3), np.uint8), index, 1)
+
+    path = write_video(tmp_path / "wide.avi", 30, 10, draw)
+    assert len(video.clip_pairs(path.parent, 8, "dis", path.name)["slot"]) == 8
+    assert video.shrink(np.zeros((36, 400, 3), np.uint8)).shape == (32, 356, 3)
+    assert video.shrink(np.zeros((480, 640, 3), np.uint8)).shape == (240, 320, 3)
+    narrow = write_video(tmp_path / "narrow.avi", 30, 10, lambda index: draw(index)[:24])
+    with pytest.raises(ValueError, match="frames smaller than 32 pixels"):
+        video.clip_pairs(narrow.parent, 8, "dis", narrow.name)
+
+
 def test_a_false_frame_count_is_not_believed(tmp_path):
     import cv2
 
@@ -321,7 +370,7 @@ def test_a_folder_of_clips_without_lists(tmp_path, load_clips):
 
 def test_bad_folders_and_settings_get_one_sentence(ucf101, tmp_path, load_clips):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no clips in .*: it holds no such file; photos like"):
+    with pytest.raises(InputError, match="no clips in .*: it holds no visible file; photos like"):
         load_clips(tmp_path / "empty", "train")
     (tmp_path / "bad").mkdir()
     for name in "abc":
@@ -329,7 +378,7 @@ def test_bad_folders_and_settings_get_one_sentence(ucf101, tmp_path, load_clips)
     with pytest.raises(InputError, match="no clip for train .* can be used .*an empty file"):
         load_clips(tmp_path / "bad", "train")
     (tmp_path / "bad" / "c.mp4").unlink()
-    with pytest.raises(InputError, match="2 clips in .* leave none for valid: give at least 3"):
+    with pytest.raises(InputError, match="holds 2 clips, none for valid: .* need at least 3"):
         load_clips(tmp_path / "bad", "train")
     (ucf101 / "ucfTrainTestlist" / "testlist01.txt").unlink()
     with pytest.raises(InputError, match="testlist01.txt is missing"):

@@ -1,5 +1,6 @@
 """A person's own folder: photos or clips at any depth, without annotations."""
 
+import os
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from cdvae.data.clips import check as clip_check
 from cdvae.data.clips import clips, originals
 from cdvae.data.clips.clips import Clips, make_clips
+from cdvae.data.listing import walk
 from cdvae.data.photos import check as photo_check
 from cdvae.data.photos import decode as photos
 from cdvae.data.photos import examples
@@ -59,10 +61,10 @@ def tasks_at(root: Path) -> tuple[str, ...]:
 
 def instead(folder: Path) -> str:
     """What a folder holds in place of photos or clips, and what could be read."""
-    endings = Counter(path.suffix.lower() for path in folder.rglob("*.*") if path.is_file())
-    held = ", ".join(f"{n} {ending}" for ending, n in endings.most_common(3))
+    endings = Counter(os.path.splitext(name)[1].lower() for name in walk(folder, {}))
+    held = ", ".join(f"{n} {ending or 'without ending'}" for ending, n in endings.most_common(3))
     read = f"photos like {some(photos.ENDINGS)} and clips like {some(clips.SUFFIXES)} are read"
-    return f"it holds {held}, while {read}" if held else f"it holds no such file; {read}"
+    return f"it holds {held}, while {read}" if held else f"it holds no visible file; {read}"
 
 
 def some(endings: frozenset[str]) -> str:

@@ -1,9 +1,11 @@
 """The files of a kind below a folder."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+NOT_UTF8 = "a name that is not UTF-8"
 
 
 class Listing(NamedTuple):
@@ -16,24 +18,26 @@ class Listing(NamedTuple):
 def files_under(folder: Path, endings: Collection[str]) -> Listing:
     """The files with these endings (lower case, with the dot) in a folder, at any depth.
 
-    Hidden files and folders do not count. Linked folders are followed, none of them twice. A name
-    that is not UTF-8 is left out: not all decoders can be given it.
+    Hidden files and folders do not count. Linked folders are followed, none of them twice. Left
+    out are names that are not UTF-8, which not all decoders can be given, and folders that cannot
+    be opened.
     """
-    names: list[str] = []
     left_out: dict[str, str] = {}
-    for name in walk(Path(folder)):
+    names: list[str] = []
+    for name in walk(Path(folder), left_out):
         if os.path.splitext(name)[1].lower() not in endings:
             continue
         if is_utf8(name):
             names.append(name)
         else:
-            left_out[name] = "a name that is not UTF-8"
+            left_out[name] = NOT_UTF8
     return Listing(sorted(names), left_out)
 
 
-def walk(folder: Path) -> list[str]:
-    """The files below a folder, as relative names with `/`; linked folders after all others."""
-    found, seen, links = [], set(), [""]
+def walk(folder: Path, closed: dict[str, str]) -> Iterator[str]:
+    """The files below a folder, as relative names with `/`; those of linked folders after all
+    others. `closed` takes the folders that cannot be opened, with the reason."""
+    seen, links = set(), [""]
     while links:
         waiting = [links.pop(0)]
         while waiting:
@@ -42,17 +46,19 @@ def walk(folder: Path) -> list[str]:
             if real in seen:
                 continue
             seen.add(real)
-            with os.scandir(folder / inside) as entries:
-                visible = sorted((e for e in entries if e.name[0] != "."), key=lambda e: e.name)
-            for entry in visible:
+            try:
+                entries = sorted(os.scandir(folder / inside), key=lambda entry: entry.name)
+            except OSError as error:
+                closed[inside or "."] = f"a folder that cannot be opened ({error.strerror})"
+                continue
+            for entry in entries:
                 name = f"{inside}/{entry.name}" if inside else entry.name
-                if not entry.is_dir():
-                    found += [name] if entry.is_file() else []
-                elif entry.is_symlink():
-                    links.append(name)
-                else:
-                    waiting.append(name)
-    return found
+                if entry.name.startswith("."):
+                    continue
+                if os.path.isdir(entry.path):
+                    (links if entry.is_symlink() else waiting).append(name)
+                elif os.path.isfile(entry.path):
+                    yield name
 
 
 def is_utf8(name: str) -> bool:

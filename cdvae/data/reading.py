@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cdvae.tools.chunks import gather
+from cdvae.tools.files import InputError
 
 
 class Unusable(ValueError):
@@ -21,7 +22,7 @@ def decoding(kind: str) -> Iterator[None]:
     """
     try:
         yield
-    except Unusable:
+    except (Unusable, InputError):
         raise
     except MemoryError as error:
         raise Unusable(f"a {kind} too large for this machine's memory") from error

@@ -59,8 +59,8 @@ def confirm_sides(sides: Mapping[str, Sequence[str]], place: str, unit: str) -> 
     empty = [split for split, names in sides.items() if not names]
     if empty:
         found = sum(map(len, sides.values()))
-        parts = " and ".join(sides)
+        held = f"{found} {unit[:-1] if found == 1 else unit}"
         raise InputError(
-            f"{found} {unit} in {place} leave none for {' and '.join(empty)}: give at least "
-            f"{len(sides)}, from different sources, for {parts}"
+            f"{place} holds {held}, none for {' and '.join(empty)}: {' and '.join(sides)} need "
+            f"at least {len(sides)}, from different sources"
         )

@@ -8,6 +8,7 @@ moved by a known warp its error was ten times that of DIS and more.
 import numpy as np
 
 from cdvae.data.fields import SIZE
+from cdvae.data.reading import Unusable
 from cdvae.tools.files import InputError
 
 METHODS = {  # OpenCV's preset of patches and steps, and the finest scale of its pyramid
@@ -32,9 +33,9 @@ def flow(first: np.ndarray, second: np.ndarray, method: str = "dis") -> np.ndarr
     if method not in METHODS:
         raise InputError(f"unknown flow method '{method}': choose from {', '.join(METHODS)}")
     if first.shape != second.shape:
-        raise ValueError("its frames change their size")
+        raise Unusable("its frames change their size")
     if min(first.shape[:2]) < SMALLEST:
-        raise ValueError(f"frames smaller than {SMALLEST} pixels")
+        raise Unusable(f"frames smaller than {SMALLEST} pixels")
     preset, finest = METHODS[method]
     dis = cv2.DISOpticalFlow_create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{preset}"))
     dis.setFinestScale(finest)

@@ -6,19 +6,23 @@ once for the times of its frames, and a second time for the few that are wanted.
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from cdvae.data.clips.flow import flow, on_grid
+from cdvae.data.clips.clock import clock
+from cdvae.data.clips.flow import SMALLEST, flow, on_grid
 from cdvae.data.fields import SIZE
+from cdvae.data.listing import NOT_UTF8, is_utf8
+from cdvae.data.reading import Unusable, decoding
 from cdvae.tools.files import key_of
 
 PAIRS = 8  # "for each video, we sample eight images equally" (Sec. 6.1)
 APART = 1.0  # "frames of one second interval" (Sec. 6.1), in seconds
 SLACK = 0.1  # the partner is never further than this from one second later, in seconds
 LONGEST = 320  # flow is computed at this length, UCF101's own, or at full size if less; in pixels
-RATES = (1.0, 1000.0)  # believable frame rates, per second
 
 
 def clip_pairs(root: Path, per_clip: int, method: str, name: str) -> dict[str, np.ndarray]:
@@ -28,16 +32,12 @@ def clip_pairs(root: Path, per_clip: int, method: str, name: str) -> dict[str, n
     which of the eight pairs each is. p ≤ per_clip ≤ 8: fewer are a fixed draw from the eight.
     Raises ValueError, without the clip's name, where it has no pairs.
     """
-    import cv2
-
     path = Path(root) / name
     pairs = pick_pairs(frame_times(path))
     draw = np.random.default_rng(int(key_of(name), 16)).permutation(len(pairs))[:per_clip]
     slots = sorted(int(slot) for slot in draw)
-    try:
+    with decoding("video"):
         images, flows = _measure(path, [pairs[slot] for slot in slots], method)
-    except cv2.error as error:
-        raise ValueError("frames that OpenCV cannot handle") from error
     return {"x_c": np.stack(images), "x_g": np.stack(flows), "slot": np.array(slots, np.uint8)}
 
 
@@ -48,28 +48,12 @@ def frame_times(path: Path) -> np.ndarray:
     """
     import cv2
 
-    capture = _open(path)
     stamps = []
-    while capture.grab():
-        stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    capture.release()
+    with opened(path) as capture:
+        while capture.grab():
+            stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        rate = capture.get(cv2.CAP_PROP_FPS)
     return clock(np.array(stamps), rate)
-
-
-def clock(stamps: np.ndarray, rate: float) -> np.ndarray:
-    """Frame times in seconds from the first, by the frames' own stamps (seconds) if they increase.
-
-    They need not: AVI files with frames stored out of order end in stamps of zero. Then the clip's
-    frame rate counts, and if that is not believable either, ValueError is raised.
-    """
-    if len(stamps) == 0:
-        raise ValueError("no frames")
-    if np.isfinite(stamps).all() and (np.diff(stamps) > 0).all():
-        return stamps - stamps[0]
-    if not RATES[0] <= rate <= RATES[1]:
-        raise ValueError("neither timestamps nor a frame rate")
-    return np.arange(len(stamps)) / rate
 
 
 def pick_pairs(times: np.ndarray) -> list[tuple[int, int, float]]:
@@ -116,7 +100,7 @@ def _measure(path: Path, pairs: Sequence[tuple[int, int, float]], method: str):
         waiting = {i for start, partner, _ in pairs if partner > index for i in (start, partner)}
         held = {i: frame for i, frame in held.items() if i in waiting}
     if len(flows) < len(pairs):
-        raise ValueError("frames that decode only sometimes")
+        raise Unusable("frames that decode only sometimes")
     return [images[start] for start, *_ in pairs], [flows[start] for start, *_ in pairs]
 
 
@@ -124,19 +108,20 @@ def read_frames(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, np.nda
     """The wanted frames (their numbers increasing), (h, w, 3) uint8 RGB, read in sequence."""
     import cv2
 
-    capture, position = _open(path), -1
-    for index in wanted:
-        while position < index and capture.grab():
-            position += 1
-        good, frame = capture.retrieve() if position == index else (False, None)
-        if not good:
-            break
-        yield index, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-    capture.release()
+    position = -1
+    with opened(path) as capture:
+        for index in wanted:
+            while position < index and capture.grab():
+                position += 1
+            good, frame = capture.retrieve() if position == index else (False, None)
+            if not good:
+                break
+            yield index, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
 
 def shrink(frame: np.ndarray) -> np.ndarray:
-    """A frame of at most 320 pixels' length, by area averaging.
+    """A frame of at most 320 pixels' length, by area averaging; of more where it is so narrow that
+    flow would have no room.
 
     More cost time without gain: flow from 320 to 1000 pixels, brought to the grid, explains the
     second frame equally well (mean absolute difference 12.1 of 255, without flow 18.3).
@@ -144,10 +129,10 @@ def shrink(frame: np.ndarray) -> np.ndarray:
     import cv2
 
     height, width = frame.shape[:2]
-    scale = LONGEST / max(height, width)
+    scale = max(LONGEST / max(height, width), SMALLEST / min(height, width))
     if scale >= 1:
         return frame
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    size = (round(width * scale), round(height * scale))
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
 
 
@@ -158,20 +143,28 @@ def small(frame: np.ndarray) -> np.ndarray:
     return cv2.resize(frame, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 
-def _open(path: Path):
-    """An opened clip; raises ValueError where the file is no video, OSError where it is not there.
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """An opened clip; raises ValueError where it is no video or fails to decode, OSError where it
+    is not there.
 
     FFmpeg is named because OpenCV would otherwise take some files for picture sequences, and is
-    hushed because the reasons are ours to report.
+    hushed because the reasons are ours to report. A path that is not UTF-8 would end the process.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2
 
     hush = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # OpenCV 4, 5
     hush(2)  # errors only
+    if not is_utf8(str(path)):
+        raise Unusable(NOT_UTF8)
     if os.stat(path).st_size == 0:
-        raise ValueError("an empty file")
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    if not capture.isOpened():
-        raise ValueError("not a readable video")
-    return capture
+        raise Unusable("an empty file")
+    with decoding("video"):
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+        if not capture.isOpened():
+            raise Unusable("not a readable video")
+        try:
+            yield capture
+        finally:
+            capture.release()

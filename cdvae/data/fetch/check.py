@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cdvae.data.report import Report
-from cdvae.data.sources import data_sets
+from cdvae.data.sources import FOLDER, data_sets
 from cdvae.tools.files import InputError
 
 
@@ -20,6 +20,7 @@ def check(root: Path, workers: int | None = None) -> list[Report]:
     if not root.is_dir():
         raise InputError(f"no folder {root}: give one that exists")
     for entry in data_sets().values():
-        if entry.check and (reports := entry.check(root, workers)):
+        has_layout = entry.check is not None and entry is not FOLDER
+        if has_layout and (reports := entry.check(root, workers)):
             return reports
-    raise InputError(f"nothing to check in {root}: give the folder that holds the data")
+    return FOLDER.check(root, workers)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cdvae.data.report import printable
 from cdvae.tools.files import InputError
 
 BULKY = ("segmentation", "keypoints")  # of an entry, and not used here
@@ -100,22 +99,24 @@ def categories_in(entries: list, odd: dict[str, str]) -> Iterator[tuple[Any, str
 
 def images_in(entries: list, odd: dict[str, str]) -> Iterator[tuple[Any, tuple[str, tuple]]]:
     """Id, file and size of each image."""
-    files: dict[Any, str] = {}
+    found: dict[Any, dict[str, tuple]] = {}
     for k, entry in enumerate(entries):
-        number, size = id_of(entry, "id"), None
-        if number is not None:
-            size = numbers([entry.get("width"), entry.get("height")], 2)
-        file = entry.get("file_name") if isinstance(entry, dict) else None
+        number, fields = id_of(entry, "id"), entry if isinstance(entry, dict) else {}
+        file = fields.get("file_name")
+        size = numbers([fields.get("width"), fields.get("height")], 2)
         if number is None:
             odd[label("image", k, entry)] = "no id"
         elif not isinstance(file, str) or not file.strip():
             odd[label("image", k, entry)] = "no file name"
         elif size is None or min(size) <= 0:
             odd[label("image", k, entry)] = "no width and height"
-        elif files.setdefault(number, file) != file:
-            odd[label("image", k, entry)] = "the id of another image"
         else:
-            yield number, (file, size)
+            found.setdefault(number, {})[file] = size
+    for number, files in found.items():
+        if len(files) > 1:
+            odd.update({f"image {number} ({file})": "an id of several images" for file in files})
+        else:
+            yield number, next(iter(files.items()))
 
 
 def boxes_in(
@@ -173,4 +174,4 @@ def numbers(values: Any, n: int) -> tuple[float, ...] | None:
 def label(kind: str, k: int, entry: Any) -> str:
     """What an odd entry is called: by its id, else by its place in the list."""
     number = id_of(entry, "id")
-    return f"{kind} {printable(str(number))}" if number is not None else f"{kind} #{k + 1}"
+    return f"{kind} {number}" if number is not None else f"{kind} #{k + 1}"

@@ -1,7 +1,10 @@
 """One photo, decoded."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,30 +42,31 @@ def read_rgb(path: Path, least: int | None = None):
     Pictures are turned as EXIF says; `to_rgb` says what becomes of their colours. Raises ValueError
     or OSError, without the photo's name, for a file that is no picture or cannot be read.
     """
-    with warnings.catch_warnings(), decoding("picture"):
-        warnings.simplefilter("ignore")  # Pillow's, of odd EXIF and of many pixels
-        with opened(path) as image:
-            if least:
-                image.draft("RGB", (least, least))
-            image.load()
-            return upright(to_rgb(image, path), image)
+    with opened(path) as image:
+        if least:
+            image.draft("RGB", (least, least))
+        image.load()
+        return upright(to_rgb(image, path), image)
 
 
-def opened(path: Path):
-    """A Pillow image whose pixels are not decoded yet."""
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A Pillow image whose pixels are not decoded yet; whatever goes wrong with it has a reason."""
     from PIL import Image
 
     too_large = f"more than {MOST_PIXELS:,} pixels"
-    try:
-        image = Image.open(path)
-    except Image.UnidentifiedImageError:
-        raise Unusable("not a picture that can be read") from None
-    except Image.DecompressionBombError:
-        raise Unusable(too_large) from None
-    if image.width * image.height > MOST_PIXELS:
-        image.close()
-        raise Unusable(too_large)
-    return image
+    with warnings.catch_warnings(), decoding("picture"):
+        warnings.simplefilter("ignore")  # Pillow's, of odd EXIF and of many pixels
+        try:
+            image = Image.open(path)
+        except Image.UnidentifiedImageError:
+            raise Unusable("not a picture that can be read") from None
+        except Image.DecompressionBombError:
+            raise Unusable(too_large) from None
+        with image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Unusable(too_large)
+            yield image
 
 
 def upright(picture, image):
