@@ -1,7 +1,6 @@
 """Visual Dynamics as an experiment: baselines, frames of clips, analyses, files (smoke profile)."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,8 @@ from cdvae.data.drawn import shapes
 from cdvae.dynamics import analysis as dynamics_analysis
 from cdvae.dynamics.motions import COLUMNS
 from cdvae.dynamics.pairs import FramePairs
-from cdvae.dynamics.results import NAMES, finish, open_dynamics
+from cdvae.dynamics.results import finish, open_dynamics
+from cdvae.dynamics.rows import rows
 from cdvae.methods.crossconv import CrossConv
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import load_profile
@@ -97,12 +97,19 @@ def test_scores_of_every_method_are_tidy(finished):
     read = pd.read_csv(folder / "scores.csv")
     expected = "profile,data,task,method,seed,metric,n_samples,value,unit,n_train,n_test"
     assert ",".join(read.columns) == expected and len(read) == len(scores)
-    assert set(read.method) == {*NAMES, "crossconv_encoded", "ae_encoded"}
+    assert set(read.method) == {row.name for row in rows("shapes")}
     for column in COLUMNS:
         assert set(read[read.metric == f"kl_{column}"].method) == set(read.method)
     assert {"code_kl", "active_dimensions"} <= set(read[read.method == "crossconv"].metric)
     table = pd.read_csv(folder / "table_kl.csv")
-    assert list(table.method) == list(NAMES.values())
+    assert list(table.method) == [
+        "Flow",
+        "AE, Gaussian of training codes",
+        "AE, training codes",
+        "Cross convolution, N(0, I)",
+        "Cross convolution, training codes",
+        "(truth)",
+    ]
     assert {f"{column}_paper_unverified" for column in COLUMNS} <= set(table.columns)
     about = json.loads((folder / "provenance.json").read_text())
     assert {"seconds", "key", "circumstances"} <= set(about["runs"]["motion/crossconv/0"])
@@ -126,15 +133,24 @@ def test_results_and_checkpoint_serve_a_clone_without_a_cache(finished, tmp_path
         assert torch.equal(a, b)
 
 
-def test_other_settings_are_other_runs(finished):
-    dynamics, _ = finished
-    run = dynamics.runs()[0]
-    before = dynamics.key(run), dynamics.score_key(run)
-    dynamics = open_dynamics("smoke")
-    dynamics.settings = replace(dynamics.settings, n_samples=5)
-    assert dynamics.key(run) == before[0] and dynamics.score_key(run) != before[1]
-    dynamics.settings = replace(dynamics.settings, sigma=0.3)
-    assert dynamics.key(run) != before[0]
+def test_clips_are_scored_by_their_differences(output, tmp_path):
+    """Twelve clips in which a square goes right: nothing is known of them but their frames."""
+
+    def scene(index: int) -> np.ndarray:
+        picture = np.full((64, 64, 3), 40, np.uint8)
+        picture[20:40, index // 2 : index // 2 + 20] = 200
+        return picture
+
+    for k in range(12):
+        write_video(tmp_path / f"clip{k}.avi", 60, 25.0, scene)
+    dynamics = open_dynamics("smoke", "ucf101", str(tmp_path))
+    scores = finish(dynamics, quiet=True)
+    assert set(scores.method) == {row.name for row in rows("ucf101")}
+    assert not scores.metric.str.startswith("kl_").any()
+    error = scores[scores.metric == "difference_error"].set_index("method").value
+    assert 0 < error["flow"] < 0.5 * error["still"]  # which other clips share
+    assert (dynamics.folder() / "dynamics.json").exists()
+    assert not dynamics.committed(dynamics.runs()[0]).exists()  # other people's clips
 
 
 def test_bad_data_are_named(capsys):
@@ -143,7 +159,7 @@ def test_bad_data_are_named(capsys):
     with pytest.raises(InputError, match="needs --root"):
         open_dynamics("smoke", "ucf101")
     with pytest.raises(InputError, match="no folder"):
-        finish(open_dynamics("smoke", "ucf101", "no/such/folder"), quiet=True)
+        open_dynamics("smoke", "ucf101", "no/such/folder")
     assert cli.main(["reproduce", "--tasks", "relighting", "--methods", "crossconv"]) == 2
     assert "predicts motion only" in capsys.readouterr().err
 

@@ -3,8 +3,10 @@
 import pandas as pd
 import pytest
 
-from cdvae.dynamics.claims import claims, compared
 from cdvae.dynamics.motions import COLUMNS
+from cdvae.dynamics.results import claims, compared
+from cdvae.dynamics.rows import frame_methods, rows
+from cdvae.report.paper import MOTION_KL
 from cdvae.tools.files import project_root
 
 KINDS = COLUMNS[:3]
@@ -55,6 +57,15 @@ def test_the_nearest_of_each_row_is_named_and_the_answer_does_not_compete():
     found = compared(pd.DataFrame(rows, columns=["method", "metric", "value"]))
     assert list(found.nearest) == ["still", "crossconv", "crossconv"]
     assert "mean squared error of the best" in found.index
+
+
+def test_rows_name_rows_and_the_paper_s():
+    known = rows("shapes")
+    names = [row.name for row in known]
+    assert len(set(names)) == len(names)
+    assert {rival for row in known for rival in row.rivals} <= set(names)
+    papers = [method.paper for method in frame_methods("shapes").values() if method.paper]
+    assert sorted(papers) == sorted(MOTION_KL)
 
 
 def test_the_projects_own_samples_are_what_is_claimed():

@@ -42,6 +42,8 @@ def open_dynamics(
         raise InputError(f"Visual Dynamics runs on {' or '.join(DATA)}, not on '{data}'")
     if data != "shapes" and root is None:
         raise InputError(f"--data {data} needs --root, the folder that holds it")
+    if root and not Path(root).expanduser().is_dir():
+        raise InputError(f"no folder {root}: give --root a folder that exists")
     return FrameExperiment(load_profile(profile), data, root, device)
 
 
