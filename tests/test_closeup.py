@@ -25,9 +25,3 @@ def test_pixels_between_are_rendered_at_their_own_place(monkeypatch):
         monkeypatch.setattr(render, "pixel_grid", lambda device, grid=grid: grid)
         image = scenes.load(TASKS["motion"], "test", 20, 3).x_c[0]
         assert np.allclose(image[:, 0, 0], fine[row, column], atol=1e-5)
-
-
-def test_the_grid_is_put_back():
-    before = render.pixel_grid
-    closeups(IDS[:1], 20)
-    assert render.pixel_grid is before

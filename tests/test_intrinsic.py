@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdvae.data.photos import crf, intrinsic
+from cdvae.data.photos import crf, pixels
 from cdvae.data.photos.intrinsic import Settings, decompose, linear_to_srgb, srgb_to_linear
 from cdvae.studies import mit
 from cdvae.tools.files import InputError
@@ -166,8 +166,8 @@ def test_bad_input_gets_one_sentence(images, mask, says):
 def test_kernel_is_the_bilateral_gaussian_of_every_pair():
     s = Settings()
     light = srgb_to_linear(photos(2, 5, 6))
-    grid = intrinsic._Grid.of(light, torch.ones(2, 5, 6, dtype=torch.bool))
-    kernel = crf.kernel_of(grid.features(s))
+    grid = pixels.Grid.of(light, torch.ones(2, 5, 6, dtype=torch.bool))
+    kernel = crf.kernel_of(grid.features(s.theta_p, s.theta_l, s.theta_c))
     light = light.double().clamp_min(1e-4)
     for image in range(2):
         for i, j in itertools.product(range(30), repeat=2):
@@ -219,7 +219,7 @@ def test_least_jumps_is_the_linear_programs_answer(dense, monkeypatch):
     generator = torch.Generator().manual_seed(5)
     label = torch.randint(0, 4, (2, 30), generator=generator)
     bright = torch.randn(2, 30, generator=generator)
-    grid = intrinsic._Grid.of(torch.ones(2, 3, 5, 6), torch.ones(2, 5, 6, dtype=torch.bool))
+    grid = pixels.Grid.of(torch.ones(2, 3, 5, 6), torch.ones(2, 5, 6, dtype=torch.bool))
     edges, mask = grid.edges(), torch.ones(2, 30, dtype=torch.bool)
     assert edges.shape == (2, 5 * 5 + 4 * 6)
     found = crf.least_jumps(label, bright, edges, torch.zeros(2, 4), 60, mask)
@@ -244,7 +244,7 @@ def test_least_jumps_is_the_linear_programs_answer(dense, monkeypatch):
 def test_patches_are_the_connected_regions_of_each_label():
     ndimage = pytest.importorskip("scipy.ndimage")
     label = torch.randint(0, 3, (3, 56), generator=torch.Generator().manual_seed(1))
-    grid = intrinsic._Grid.of(torch.ones(3, 3, 7, 8), torch.ones(3, 7, 8, dtype=torch.bool))
+    grid = pixels.Grid.of(torch.ones(3, 3, 7, 8), torch.ones(3, 7, 8, dtype=torch.bool))
     patch = crf.patches(label, grid.edges())
     for b in range(3):
         regions = np.zeros((7, 8), int)
@@ -337,7 +337,7 @@ def test_mit_table_beats_bell_and_is_written(tmp_path, capsys):
     root.mkdir()
     for name in ("apple", "cup1", "panther", "bell2014_lmse.json"):
         (root / name).symlink_to(MIT / name)
-    assert mit.main([str(root), "--out", str(tmp_path / "out")]) == 0
+    mit.run(str(root), str(tmp_path / "out"))
     rows = (tmp_path / "out" / "lmse.csv").read_text().splitlines()
     assert rows[0] == "object,ours,bell2014,all_albedo,all_shading" and len(rows) == 5
     ours, bell = (float(rows[-1].split(",")[k]) for k in (1, 2))
@@ -359,6 +359,6 @@ def test_committed_mit_table_keeps_its_word():
     assert [float(x) for x in mean[2:]] == pytest.approx([0.0318, 0.0555, 0.0482], abs=5e-5)
 
 
-def test_a_folder_without_objects_is_refused(tmp_path, capsys):
-    assert mit.main([str(tmp_path), "--out", str(tmp_path)]) == 2
-    assert "no object folder" in capsys.readouterr().err
+def test_a_folder_without_objects_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no object folder"):
+        mit.run(str(tmp_path), str(tmp_path))

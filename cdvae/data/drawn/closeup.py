@@ -1,11 +1,9 @@
 """Scenes at more than 32 × 32 pixels, for pictures: the same draws on a finer grid.
 
-`render.py` shapes the key of all prepared scenes and of the models trained on them, so it is not
-touched: a fine picture is put together from TIMES² renderings whose pixel centres interleave.
+A fine picture is put together from TIMES² renderings whose pixel centres interleave.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -30,22 +28,12 @@ def closeups(ids: Sequence[str], n_test: int) -> np.ndarray:
     hidden = world.draw_hidden(scenes.rows(torch.arange(min(n_test, CHUNK))), generator)
     scenes, hidden = scenes.rows(rows), world.Hidden(*(part[rows] for part in hidden))
     fine = np.empty((len(rows), SIZE * TIMES, SIZE * TIMES, 3), np.float32)
+    centres = render.pixel_grid(scenes.lamp.device)
     for down, right in product(range(TIMES), repeat=2):
-        with grid_moved(*((each + 0.5) / TIMES - 0.5 for each in (right, down))):
-            g = render.geometry(scenes)
-            albedo = render.hsv_to_rgb(g.hue, render.saturation(g, hidden)[:, 0], g.value)
-            light = albedo * render.shading(scenes, g, hidden)
+        move = torch.tensor([(each + 0.5) / TIMES - 0.5 for each in (right, down)])
+        grid = centres + move[:, None, None]
+        g = render.geometry(scenes, grid)
+        albedo = render.hsv_to_rgb(g.hue, render.saturation(g, hidden)[:, 0], g.value)
+        light = albedo * render.shading(scenes, g, hidden, grid)
         fine[:, down::TIMES, right::TIMES] = light.movedim(1, 3).numpy()
     return fine
-
-
-@contextmanager
-def grid_moved(right: float, down: float) -> Iterator[None]:
-    """Let `render` see pixel centres that lie so many pixels further right and down."""
-    before = render.pixel_grid
-    move = torch.tensor([right, down])[:, None, None]
-    render.pixel_grid = lambda device: before(device) + move.to(device)
-    try:
-        yield
-    finally:
-        render.pixel_grid = before

@@ -38,10 +38,10 @@ def turned(scenes: Scenes, m: int, x: Tensor, y: Tensor) -> Tensor:
     return torch.stack([cos * x + sin * y, cos * y - sin * x], 1)
 
 
-def local(scenes: Scenes, m: int) -> Tensor:
+def local(scenes: Scenes, m: int, grid: Tensor) -> Tensor:
     """Each pixel in the frame of object m, its own radius 1, its own angle: (N, 2, 32, 32)."""
     radius = scenes.radius[:, m, None, None, None]
-    x, y = ((pixel_grid(radius.device) - scenes.centre[:, m, :, None, None]) / radius).unbind(1)
+    x, y = ((grid - scenes.centre[:, m, :, None, None]) / radius).unbind(1)
     return turned(scenes, m, x, y)
 
 
@@ -79,9 +79,9 @@ def paint_pattern(scenes: Scenes, m: int, u: Tensor) -> Tensor:
     return 0.8 + 0.2 * torch.where(paint == 1, stripes, torch.where(paint == 2, checks, 1.0))
 
 
-def backdrop_pattern(scenes: Scenes) -> Tensor:
+def backdrop_pattern(scenes: Scenes, grid: Tensor) -> Tensor:
     """A graded wall, boards or clouds, and a darker floor: (N, 32, 32)."""
-    x, y = pixel_grid(scenes.lamp.device)
+    x, y = grid
     kind, phase = scenes.backdrop[:, None, None], scenes.phase[:, :, None, None]
     wall = 0.75 + 0.25 * (y / SIZE)
     boards = 0.8 + 0.2 * (0.9 * x + phase[:, 0]).sin().sign()
@@ -92,9 +92,9 @@ def backdrop_pattern(scenes: Scenes) -> Tensor:
     return pattern * torch.where(y > scenes.horizon[:, None, None], 0.7, 1.0)
 
 
-def fixtures(scenes: Scenes) -> tuple[Tensor, Tensor]:
+def fixtures(scenes: Scenes, grid: Tensor) -> tuple[Tensor, Tensor]:
     """Where the window and the lamp are: (N, 32, 32) bool each."""
-    x, y = pixel_grid(scenes.lamp.device)
+    x, y = grid
     side = scenes.window[:, None, None]
     upright = (y > 6) & (y < 22)
     left, right = (x < 3) & upright, (x > SIZE - 3) & upright
@@ -105,15 +105,17 @@ def fixtures(scenes: Scenes) -> tuple[Tensor, Tensor]:
     return window, lamp
 
 
-def geometry(scenes: Scenes) -> Geometry:
-    """Paint the objects back to front, then window and lamp."""
+def geometry(scenes: Scenes, grid: Tensor | None = None) -> Geometry:
+    """Paint the objects back to front, then window and lamp; grid: the pixels' centres, if they
+    are not those of `pixel_grid`."""
     n, device = len(scenes.window), scenes.lamp.device
+    grid = pixel_grid(device) if grid is None else grid
     label = torch.zeros(n, SIZE, SIZE, dtype=torch.long, device=device)
-    value = scenes.backdrop_value[:, None, None] * backdrop_pattern(scenes)
+    value = scenes.backdrop_value[:, None, None] * backdrop_pattern(scenes, grid)
     normal = torch.zeros(n, 2, SIZE, SIZE, device=device)
     shadow = torch.zeros(n, 3, SIZE, SIZE, dtype=torch.bool, device=device)
     for m in range(MOST):
-        u = local(scenes, m)
+        u = local(scenes, m, grid)
         here = inside(scenes, m, u)
         label = torch.where(here, m + 1, label)
         value = torch.where(
@@ -123,7 +125,7 @@ def geometry(scenes: Scenes) -> Geometry:
         for k, towards in enumerate(TOWARDS):
             x, y = SHADOW_REACH * torch.tensor(towards, device=device)
             shadow[:, k] |= inside(scenes, m, u + turned(scenes, m, x, y))
-    window, lamp = fixtures(scenes)
+    window, lamp = fixtures(scenes, grid)
     for part, here, brightness in ((MOST + 1, window, 1.0), (MOST + 2, lamp, 0.95)):
         label = torch.where(here, part, label)
         value = torch.where(here, brightness, value)
@@ -133,10 +135,11 @@ def geometry(scenes: Scenes) -> Geometry:
     return Geometry(label, value, normal, shadow & (label == 0)[:, None], hue)
 
 
-def shading(scenes: Scenes, g: Geometry, hidden: Hidden) -> Tensor:
-    """Linear light on each pixel, in [0, 1]: (N, 1, 32, 32)."""
+def shading(scenes: Scenes, g: Geometry, hidden: Hidden, grid: Tensor | None = None) -> Tensor:
+    """Linear light on each pixel, in [0, 1]: (N, 1, 32, 32); grid as in `geometry`."""
     device = scenes.lamp.device
-    x, y = pixel_grid(device) / SIZE
+    grid = pixel_grid(device) if grid is None else grid
+    x, y = grid / SIZE
     half = torch.full_like(x, 0.8)
     reach = torch.stack([1 - 0.6 * x, 0.4 + 0.6 * x, 1 - 0.6 * y, half, 0.35 * half])[hidden.light]
     towards = torch.tensor([*TOWARDS, (0.0, 0.0), (0.0, 0.0)], device=device)[hidden.light]
@@ -144,7 +147,7 @@ def shading(scenes: Scenes, g: Geometry, hidden: Hidden) -> Tensor:
     n = torch.arange(len(hidden.light), device=device)
     cast = g.shadow[n, hidden.light.clamp_max(2)] & (hidden.light < 3)[:, None, None]
     direct = reach * (0.42 + 0.26 * facing) * torch.where(cast, 0.45, 1.0)
-    distance = (pixel_grid(device) - scenes.lamp[:, :, None, None]).square().sum(1)
+    distance = (grid - scenes.lamp[:, :, None, None]).square().sum(1)
     glow = 0.45 * torch.exp(-distance / (2 * 6.0**2)) * hidden.lamp_on[:, None, None]
     ambient = torch.where(hidden.light == 4, 0.08, 0.16)[:, None, None]
     light = hidden.intensity[:, None, None] * (ambient + direct + glow * (1 - reach))

@@ -16,17 +16,15 @@ kernel; borders and patches are then those of the full image.
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from cdvae.data.photos.crf import cluster, exponents, kernel_of, least_jumps, mean_field, patches
+from cdvae.data.photos.pixels import DARKEST, Grid, Labels
 from cdvae.tools.files import InputError
 
 LANDMARKS = 1024  # 32 × 32
-DARKEST = 1e-4  # linear light; 1/255 in sRGB is 3e-4
 NEVER = 1e6  # the cost of a label that an image has given up
 
 
@@ -137,120 +135,7 @@ def _anchor(log_shading: Tensor, light: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, shading, 1.0)
 
 
-@dataclass
-class _Labels:
-    """The reflectances of a batch: log intensity (B, K), log chromaticity (B, K, 3), use (B, K)."""
-
-    intensity: Tensor
-    colour: Tensor
-    used: Tensor
-
-    @staticmethod
-    def at(colours: Tensor) -> "_Labels":
-        """Labels at given intensities and chromaticities of red and green, (B, K, 3)."""
-        blue = 1 - colours[..., 1:].sum(-1, keepdim=True)
-        chromaticity = (3 * torch.cat([colours[..., 1:], blue], -1)).clamp_min(1e-3)
-        intensity = colours[..., 0].clamp_min(DARKEST).log()
-        return _Labels(intensity, chromaticity.log(), torch.ones_like(intensity, dtype=torch.bool))
-
-    def distances(self) -> Tensor:
-        """L1 distance of log reflectance between labels, (B, K, K)."""
-        reflectance = self.colour + self.intensity[..., None]
-        return (reflectance[:, :, None] - reflectance[:, None]).abs().sum(-1)
-
-    def keep_used(self, label: Tensor, mask: Tensor) -> tuple["_Labels", Tensor]:
-        """Forget labels no pixel has, and close the gaps: the labels, and `label` renumbered."""
-        count = torch.zeros_like(self.intensity).scatter_add_(1, label, mask.to(self.intensity))
-        order = (count == 0).to(torch.int8).argsort(dim=1, stable=True)
-        order = order[:, : int((count > 0).sum(1).max())]
-        place = torch.zeros_like(count, dtype=torch.long)
-        place.scatter_(1, order, torch.arange(order.shape[1], device=order.device).expand_as(order))
-        colour = self.colour.gather(1, order[..., None].expand(-1, -1, 3))
-        kept = _Labels(self.intensity.gather(1, order), colour, (count > 0).gather(1, order))
-        return kept, place.gather(1, label)
-
-
-@dataclass
-class _Grid:
-    """Pixels of a batch, flattened row by row: light (B, P, 3), mask (B, P), where they lie."""
-
-    rows: Tensor
-    columns: Tensor
-    light: Tensor
-    mask: Tensor
-    diagonal: Tensor  # (B, 1, 1), pixels
-
-    @staticmethod
-    def of(light: Tensor, mask: Tensor, step: int = 1) -> "_Grid":
-        """The middle pixel of each step × step cell of light (B, 3, H, W), mask (B, H, W).
-
-        Where the mask leaves out the middle, the mean of the pixels that it leaves in.
-        """
-        weight, mean = mask[:, None].float(), partial(avg_pool2d, kernel_size=step, ceil_mode=True)
-        share = mean(weight)
-        starts = (torch.arange(0, n, step, device=mask.device) for n in mask.shape[1:])
-        rows, columns = (
-            (start + step // 2).clamp(max=n - 1)
-            for start, n in zip(starts, mask.shape[1:], strict=True)
-        )
-        middle = (..., rows[:, None], columns)
-        average = mean(light * weight) / share.clamp_min(1e-20)
-        picked = torch.where(mask[:, None][middle], light[middle], average).clamp_min(DARKEST)
-        return _Grid(
-            rows.float(),
-            columns.float(),
-            picked.flatten(2).mT,
-            share.flatten(1) > 0,
-            _diagonal(mask),
-        )
-
-    @property
-    def log_intensity(self) -> Tensor:
-        return self.light.mean(-1).log()
-
-    def colours(self) -> Tensor:
-        """Intensity and the chromaticities of red and green, (B, P, 3)."""
-        total = self.light.sum(-1, keepdim=True)
-        return torch.cat([total / 3, self.light[..., :2] / total], -1)
-
-    def features(self, s: Settings) -> Tensor:
-        """Colour and place in units of the kernel's widths, (B, P, 5)."""
-        place = torch.cartesian_prod(self.rows, self.columns) / (s.theta_p * self.diagonal)
-        widths = self.light.new_tensor([s.theta_l, s.theta_c, s.theta_c])
-        return torch.cat([self.colours() / widths, place], -1)
-
-    def edges(self) -> Tensor:
-        """Indices of the two pixels at each border between neighbours, (2, E)."""
-        index = torch.arange(len(self.rows) * len(self.columns), device=self.light.device)
-        index = index.view(len(self.rows), len(self.columns))
-        across = torch.stack([index[:, :-1].flatten(), index[:, 1:].flatten()])
-        return torch.cat([across, torch.stack([index[:-1].flatten(), index[1:].flatten()])], 1)
-
-    def blurred(self, field: Tensor, sigma: Tensor, at: "_Grid") -> Tensor:
-        """Mean of `field` (B, P) under a Gaussian (pixels, (B, 1, 1)) around each pixel of `at`."""
-
-        def weights(to: Tensor, of: Tensor) -> Tensor:
-            return torch.exp(-0.5 * ((to[:, None] - of) / sigma) ** 2)
-
-        down, along = weights(at.rows, self.rows), weights(at.columns, self.columns)
-        shape = (-1, len(self.rows), len(self.columns))
-        total = down @ (field * self.mask).view(shape) @ along.mT
-        return (total / (down @ self.mask.float().view(shape) @ along.mT).clamp_min(1e-20)).flatten(
-            1
-        )
-
-
-def _diagonal(mask: Tensor) -> Tensor:
-    """Length in pixels of the diagonal of the box around each mask, (B, 1, 1)."""
-    sides = []
-    for seen in (mask.any(2), mask.any(1)):
-        index = torch.arange(seen.shape[1], device=mask.device).expand_as(seen)
-        low = torch.where(seen, index, seen.shape[1]).amin(1)
-        sides.append(torch.where(seen, index, -1).amax(1) - low + 1)
-    return torch.hypot(*(side.float() for side in sides))[:, None, None]
-
-
-def _unary(log_intensity: Tensor, labels: _Labels, target: Tensor | None, s: Settings) -> Tensor:
+def _unary(log_intensity: Tensor, labels: Labels, target: Tensor | None, s: Settings) -> Tensor:
     """Cost of each label at each pixel, (B, P, K); target (B, P) is the blurred log shading."""
     shading = log_intensity[..., None] - labels.intensity[:, None]
     cost = s.absolute * (shading - math.log(0.5)).abs()
@@ -268,15 +153,19 @@ def _box(mask: Tensor) -> tuple[slice, slice]:
 def _log_shading(light: Tensor, mask: Tensor, s: Settings) -> Tensor:
     """Log shading (B, 1, H, W), up to a constant, of linear light (B, 3, H, W)."""
     mask = mask[:, 0]
-    full = _Grid.of(light, mask)
+    full = Grid.of(light, mask)
     step = math.ceil(math.sqrt(mask[0].numel() / LANDMARKS))
-    grid = _Grid.of(light, mask, step) if step > 1 else full
-    features, edges, log_intensity = grid.features(s), grid.edges(), grid.log_intensity
+    grid = Grid.of(light, mask, step) if step > 1 else full
+    features, edges, log_intensity = (
+        grid.features(s.theta_p, s.theta_l, s.theta_c),
+        grid.edges(),
+        grid.log_intensity,
+    )
     kernel = kernel_of(features)
     norm = grid.mask * (kernel @ grid.mask[..., None].float())[..., 0].rsqrt()
     scale = light.new_tensor([s.intensity_scale, 1, 1])
     centres = cluster(grid.colours() * scale, grid.mask, s.labels, s.seed) / scale
-    labels = _Labels.at(centres)
+    labels = Labels.at(centres)
     target = None
     for turn in range(s.rounds):
         unary = _unary(log_intensity, labels, target, s)
@@ -300,16 +189,16 @@ def _log_shading(light: Tensor, mask: Tensor, s: Settings) -> Tensor:
     return (log_intensity - levels.gather(1, patch)).view_as(light[:, :1])
 
 
-def _middle(labels: _Labels, levels: Tensor) -> Tensor:
+def _middle(labels: Labels, levels: Tensor) -> Tensor:
     """Median level of the labels in use, (B, 1)."""
     return levels.masked_fill(~labels.used, math.nan).nanmedian(1, keepdim=True)[0]
 
 
 def _extend(
-    full: _Grid,
-    grid: _Grid,
+    full: Grid,
+    grid: Grid,
     features: Tensor,
-    labels: _Labels,
+    labels: Labels,
     label: Tensor,
     target: Tensor,
     s: Settings,
@@ -318,7 +207,8 @@ def _extend(
     # A softmax of the exponents is the kernel normalised by row; the nearest always count.
     votes = s.pairwise * labels.distances()[0, label[0]]
     absent = torch.where(grid.mask, 0.0, -math.inf)[:, None]
-    everywhere, log_intensity = full.features(s), full.log_intensity
+    everywhere = full.features(s.theta_p, s.theta_l, s.theta_c)
+    log_intensity = full.log_intensity
     result = torch.zeros_like(target, dtype=torch.long)
     for some in full.mask[0].nonzero()[:, 0].split(8192):
         share = torch.softmax(exponents(everywhere[:, some], features) + absent, -1)
