@@ -143,6 +143,15 @@ def test_deep_pictures_are_read_by_their_range(bits, end, tmp_path):
         assert np.abs(found - expected).max() <= 1
 
 
+def test_deep_pictures_with_transparency_are_read_by_their_range(tmp_path):
+    import cv2
+
+    twelve = np.full((40, 40, 4), 4095, np.uint16)  # blue, green, red, alpha
+    twelve[..., 0] = 2048
+    assert cv2.imwrite(str(tmp_path / "a.png"), twelve)
+    assert np.asarray(photos.read_rgb(tmp_path / "a.png"))[0, 0].tolist() == [255, 255, 128]
+
+
 @pytest.mark.parametrize("scale", [1.0, 1.02, 255.0, 65535.0])
 def test_floats_are_read_by_their_range(scale, tmp_path):
     grey = np.asarray(picture().convert("L")).astype(np.float32)

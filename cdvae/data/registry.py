@@ -78,7 +78,7 @@ class DataSet:
     What it means shapes the key of the examples, and so does `stamp`: what the files it reads hold
     (as `tools.content` hashes them).
     tasks_at: which of `tasks` a folder can serve, where that depends on the folder.
-    label_names: the names of the categories that the semantic features count.
+    label_names: the names of the categories whose boxes the semantic features measure.
     truth: the exact conditional of a split's examples, given how many there are, where it is known.
     original: the picture behind an example of a folder: (H, W, 3) float32 sRGB in [0, 1].
     check: an account of each part of a folder; none if the folder is not laid out in this way.

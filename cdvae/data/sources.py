@@ -120,7 +120,7 @@ def load_split(plan: Plan, split: str) -> Fields:
 
 
 def label_names(plan: Plan) -> tuple[str, ...]:
-    """The names of the categories that the semantic features count; none without annotations."""
+    """The names of the categories whose boxes the semantic features measure; none without boxes."""
     return data_set(plan.source.name).label_names(plan.request())
 
 

@@ -47,7 +47,7 @@ def read_classes(root: Path) -> list[str]:
 def read_list(root: Path, split: str) -> list[str]:
     """The clips of `testlist01.txt` ("test") or `trainlist01.txt`, as `<Class>/<clip>`."""
     lines = lines_of(Path(root) / LISTS / f"{'test' if split == 'test' else 'train'}list01.txt")
-    return list(dict.fromkeys(line.split()[0] for line in lines))
+    return list(dict.fromkeys(line.split()[0].replace("\\", "/") for line in lines))
 
 
 def lines_of(path: Path) -> list[str]:

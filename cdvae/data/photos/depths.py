@@ -8,6 +8,7 @@ from cdvae.data.reading import Unusable
 
 SCALES = (255, 1023, 4095, 16383, 65535)  # white in 8, 10, 12, 14 and 16 bits
 DEEP = ("PNG", "TIFF")  # formats with 16 bits a colour
+COLOURS = ("RGB", "RGBA", "LA")
 INTEGERS = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
@@ -22,7 +23,7 @@ def to_rgb(image, path: Path):
 
     if image.mode in INTEGERS or image.mode == "F":
         return Image.fromarray(in_eight_bits(np.asarray(image))).convert("RGB")
-    if image.mode == "RGB" and image.format in DEEP and is_almost_black(image):
+    if image.mode in COLOURS and image.format in DEEP and is_almost_black(image):
         image = deep_colours(path) or image
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -48,8 +49,10 @@ def in_eight_bits(values: np.ndarray) -> np.ndarray:
 
 
 def is_almost_black(image) -> bool:
-    """Whether no value is above 63, as when 14 bits or fewer are taken for 16."""
-    return max(high for _, high in image.getextrema()) <= SCALES[0] >> 2
+    """Whether no colour is above 63, as when 14 bits or fewer are taken for 16."""
+    extrema = image.getextrema()
+    colours = extrema if image.mode == "RGB" else extrema[:-1]
+    return max(high for _, high in colours) <= SCALES[0] >> 2
 
 
 def deep_colours(path: Path):
@@ -59,6 +62,9 @@ def deep_colours(path: Path):
 
     data = np.fromfile(path, np.uint8)
     values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
-    if values is None or values.dtype != np.uint16 or values.ndim != 3 or values.shape[2] != 3:
+    if values is None or values.dtype != np.uint16 or values.ndim != 3:
         return None
-    return Image.fromarray(in_eight_bits(values[..., ::-1]))
+    picture = Image.fromarray(in_eight_bits(values[..., 2::-1]))
+    if values.shape[2] == 4:
+        picture.putalpha(Image.fromarray(in_eight_bits(values[..., 3])))
+    return picture
