@@ -10,11 +10,13 @@ import html
 import tempfile
 import traceback
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 
 import ipywidgets as widgets
 from IPython.display import Javascript
+from matplotlib.figure import Figure
 
 from cdvae import checkpoints
 from cdvae.checkpoints import Checkpoint
@@ -43,7 +45,6 @@ __all__ = ["DYNAMICS", "LABELS", "OWN", "SCENES", "TASKS", "Panel"]
 
 DELAY = 0.03  # seconds in which changes gather before the page is drawn
 FIRST = "mdn12"  # the method that is shown first, where there is a model of it
-CHOSEN = ("view", "n", "seed", "spread", "component", "first", "second", "finish")
 
 
 class Panel:
@@ -127,7 +128,7 @@ class Panel:
         self._pending = None
         self.guarded(self.draw)
 
-    def guarded(self, action) -> None:
+    def guarded(self, action: Callable[[], None]) -> None:
         """Do it; what goes wrong is said above the page, which stays as it was."""
         try:
             action()
@@ -154,7 +155,7 @@ class Panel:
         self.picture.value = as_image(self.page_png, text)
         self.n_drawn += 1
 
-    def page(self):
+    def page(self) -> tuple[Figure, str]:
         """The figure for the present values, and what it shows in words."""
         if self.controls["task"].value == DYNAMICS:
             return self.dynamics_page()
@@ -227,9 +228,9 @@ class Panel:
         self.enable("spread", only=bool(setting_of(checkpoint)))
         self.enable("component", only=n_components > 0)
         self.enable("dimension", "pair", only=False)
-        return explore.Choices(**{name: self.controls[name].value for name in CHOSEN})
+        return self.chosen(explore.Choices)
 
-    def dynamics_page(self):
+    def dynamics_page(self) -> tuple[Figure, str]:
         """As `page`, for Visual Dynamics."""
         model = explore_dynamics.network()
         self.offer("method", [(label("crossconv"), "crossconv")], "crossconv")
@@ -240,10 +241,13 @@ class Panel:
         used = ("task", "example", "view", *view.uses)
         for name in self.controls:
             self.enable(name, only=name in used)
-        chosen = ("view", "example", "n", "seed", "dimension", "pair")
-        choices = explore_dynamics.Choices(**{name: self.controls[name].value for name in chosen})
+        choices = self.chosen(explore_dynamics.Choices)
         figure = explore_dynamics.render(model, explore_dynamics.pairs(), choices)
         return figure, explore_dynamics.describe(choices)
+
+    def chosen(self, kind: type):
+        """Choices of that kind: the value of the control of each one's name."""
+        return kind(**{each.name: self.controls[each.name].value for each in fields(kind)})
 
     def offer(self, name: str, options: list[tuple], default) -> None:
         """Give a picker these options; it keeps its value if that is among them."""
