@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -12,31 +13,13 @@ import torch
 from PIL import Image
 
 from cdvae.data import sources
-from cdvae.data.fields import TASKS
+from cdvae.data.fields import TASKS, task_named, with_flips
 from cdvae.data.sources import Source, data_set, data_sets, original
 from cdvae.tools.files import InputError
 from cdvae.tools.meaning import meaning
 
-OWN = '''
-import torch
-
-from cdvae.data.fields import Fields
-from cdvae.data.registry import DataSet, register
-
-
-def make_stripes(request, split):
-    """Grey stripes under a light of random strength."""
-    n = request.size(split)
-    generator = torch.Generator().manual_seed(request.seed + len(split))
-    phase = torch.rand(n, 1, 1, 1, generator=generator)
-    albedo = (torch.arange(32) * 0.4 + 6 * phase).sin().expand(n, 3, 32, 32) * 0.4 + 0.5
-    shading = torch.rand(n, 1, 1, 1, generator=generator).expand(n, 1, 32, 32)
-    ids = tuple(f"{split}-{k}" for k in range(n))
-    return Fields(request.task, albedo, shading, torch.zeros(n, 0), 0, ids)
-
-
-register(DataSet("stripes", "Stripes", ("relighting",), make_stripes, needs_root=False))
-'''
+README = Path(sources.__file__).with_name("README.md").read_text(encoding="utf-8")
+OWN = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]  # the stripes of the data cards
 
 
 @pytest.fixture
@@ -56,7 +39,7 @@ def own(tmp_path, monkeypatch):
         return importlib.import_module(name)
 
     yield write
-    for name in ("own_stripes", "own_bars", "own_waves"):
+    for name in ("own_stripes", "own_bars", "own_waves", "own_depth"):
         sys.modules.pop(name, None)
 
 
@@ -96,9 +79,22 @@ def test_the_key_of_ones_own_data_set_is_made_of_its_meaning(cache, own):
     assert key(Source("stripes", None, 6, 2, 3, 0), "relighting") != before
     bars = OWN.replace('"stripes"', '"bars"')
     own("own_bars", bars.replace("random strength", "any strength"))
-    own("own_waves", OWN.replace('"stripes"', '"waves"').replace("0.4 + 6", "0.2 + 6"))
+    own(
+        "own_waves", OWN.replace('"stripes"', '"waves"').replace("mul(0.4).sin()", "mul(0.2).sin()")
+    )
     stripes, bars, waves = (meaning(data_set(each).make) for each in ("stripes", "bars", "waves"))
     assert stripes == bars != waves
+
+
+def test_a_task_of_ones_own(cache, own):
+    task = 'register(Task("depth", 3, 1, "image", "depth", "m"))'
+    text = OWN.replace("import Fields", "import Fields, Task").replace("relighting", "depth")
+    own("own_depth", text.replace("stripes", "steps").replace("register(", f"{task}\nregister(", 1))
+    source = Source("steps", None, 5, 2, 3, 0)
+    plan = sources.plan(source, task_named("depth"))
+    assert sources.load(plan)["test"].task.unit == "m"
+    again = sources.load(plan)["test"]  # from the cache
+    assert again.task == task_named("depth") and len(with_flips(again)) == 6
 
 
 def test_unknown_data_are_told_what_there_is():

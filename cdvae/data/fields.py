@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cdvae.tools.files import InputError, atomic
+from cdvae.tools.registry import entries, register
 
 SIZE = 32  # all fields are SIZE × SIZE (Sec. 6.1)
 GRID = 5  # object layout is measured on a GRID × GRID grid (Sec. 4.1)
@@ -18,7 +19,10 @@ GRID = 5  # object layout is measured on a GRID × GRID grid (Sec. 4.1)
 
 @dataclass(frozen=True)
 class Task:
-    """One prediction problem: what is given, what is generated, and in which unit."""
+    """One prediction problem: what is given, what is generated, and in which unit.
+
+    A task of one's own is one more entry: `register(Task("depth", 3, 1, "image", "depth", "m"))`.
+    """
 
     name: str
     channels_c: int
@@ -26,20 +30,21 @@ class Task:
     layer_c: str
     layer_g: str
     unit: str  # unit of x_g
+    is_flow: bool = False  # x_g is vectors, x then y: a mirror turns their x around
 
 
-TASKS = {
-    "relighting": Task("relighting", 3, 1, "albedo", "shading", "1"),
-    "resaturation": Task("resaturation", 1, 1, "value", "saturation", "1"),
-    "motion": Task("motion", 3, 2, "image", "flow", "px"),  # px at 32 × 32, over one second
-}
+RELIGHTING = register(Task("relighting", 3, 1, "albedo", "shading", "1"))
+RESATURATION = register(Task("resaturation", 1, 1, "value", "saturation", "1"))
+MOTION = register(Task("motion", 3, 2, "image", "flow", "px", is_flow=True))  # px in one second
+TASKS = {task.name: task for task in (RELIGHTING, RESATURATION, MOTION)}  # the paper's
 
 
 def task_named(name: str) -> Task:
     """The task of that name; raises InputError for an unknown one."""
-    if name not in TASKS:
-        raise InputError(f"unknown task '{name}': choose from {', '.join(TASKS)}")
-    return TASKS[name]
+    known = entries(Task)
+    if name not in known:
+        raise InputError(f"unknown task '{name}': choose from {', '.join(known)}")
+    return known[name]
 
 
 class Truth(Protocol):
@@ -91,9 +96,8 @@ def load(path: Path) -> Fields:
     with safe_open(path, framework="pt") as file:
         about = json.loads(file.metadata()["fields"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}
-    return Fields(
-        TASKS[about["task"]], **tensors, n_labels=about["n_labels"], ids=tuple(about["ids"])
-    )
+    task, ids = task_named(about["task"]), tuple(about["ids"])
+    return Fields(task, **tensors, n_labels=about["n_labels"], ids=ids)
 
 
 def with_flips(fields: Fields) -> Fields:
@@ -102,7 +106,7 @@ def with_flips(fields: Fields) -> Fields:
     A mirrored flow's x component changes its sign; mirrored layouts have their columns exchanged.
     """
     x_c, x_g, semantics = fields.x_c.flip(-1), fields.x_g.flip(-1), fields.semantics.clone()
-    if fields.task.name == "motion":
+    if fields.task.is_flow:
         x_g = torch.cat([-x_g[:, :1], x_g[:, 1:]], 1)
     if semantics.shape[1] > fields.n_labels:
         layout = semantics[:, fields.n_labels :].unflatten(1, (-1, GRID, GRID))

@@ -5,6 +5,7 @@ of which nothing can be used is refused.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -139,8 +140,8 @@ def boxes_in(
             odd[label("annotation", k, entry)] = "a box that is not four numbers"
         else:
             (x, y, w, h), (width, height) = box, images[image][1]
-            x0, x1 = np.clip([x, x + w], 0, width)
-            y0, y1 = np.clip([y, y + h], 0, height)
+            x0, x1 = (min(max(edge, 0.0), width) for edge in (x, x + w))
+            y0, y1 = (min(max(edge, 0.0), height) for edge in (y, y + h))
             if x1 <= x0 or y1 <= y0:
                 flat += 1
             else:
@@ -168,7 +169,11 @@ def numbers(values: Any, n: int) -> tuple[float, ...] | None:
         return None
     if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
         return None
-    return tuple(map(float, values)) if np.isfinite(np.array(values, float)).all() else None
+    try:
+        found = tuple(map(float, values))
+    except OverflowError:
+        return None
+    return found if all(map(math.isfinite, found)) else None
 
 
 def label(kind: str, k: int, entry: Any) -> str:
