@@ -120,6 +120,15 @@ def test_only_data_with_published_methods_is_made(tmp_path):
     assert models.command("coco", "quick") == "cdvae models make --data coco --root DIR"
 
 
+def test_stale_checkpoints_of_a_data_set_go_and_no_others(tmp_path):
+    for name, data in (("motion-a-coco", "coco"), ("motion-b-coco", "coco"), ("c-coco", "my-coco")):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"data": data}))
+        (tmp_path / f"{name}.safetensors").write_bytes(b"")
+    models.remove_others("coco", [tmp_path / "motion-a-coco.safetensors"], tmp_path)
+    assert {path.stem for path in tmp_path.iterdir()} == {"motion-a-coco", "c-coco"}
+    assert len(list(tmp_path.iterdir())) == 4
+
+
 class Shifted(Model):
     """A model of one's own: the value, shifted by a learned number, and noise."""
 

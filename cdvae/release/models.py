@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cdvae.checkpoints import name_of
+from cdvae.checkpoints import name_of, read_card
 from cdvae.data.fields import TASKS, task_named
 from cdvae.data.sources import data_set, data_sets
 from cdvae.methods import method, methods
@@ -63,18 +63,21 @@ def make_all(experiment: Experiment, to: Path) -> list[Path]:
         raise InputError(f"no checkpoints are kept of --data {data}: choose from {known}")
     runs = [Run(task, name, seed) for task, name in kept(data)]
     results.finish(experiment, runs)
-    made = []
-    for run in runs:
-        made.append(make(experiment, run, to))
-        print(f"{made[-1].stem}: {made[-1].stat().st_size:,} bytes", flush=True)
-    for path in to.glob(f"*-{data}.safetensors"):
-        if path not in made:
-            path.unlink()
-            path.with_suffix(".json").unlink(missing_ok=True)
+    made = [make(experiment, run, to) for run in runs]
+    remove_others(data, made, to)
     total = sum(path.stat().st_size for path in to.glob("*.safetensors"))
     if total > IN_ALL:
         raise InputError(f"{to} holds {total:,} bytes, more than {IN_ALL:,}: publish fewer")
     return made
+
+
+def remove_others(data: str, made: list[Path], folder: Path) -> None:
+    """Remove the checkpoints of a data set, by their cards, that are not among those made."""
+    for card in folder.glob("*.json"):
+        path = card.with_suffix(".safetensors")
+        if read_card(card)["data"] == data and path not in made:
+            path.unlink(missing_ok=True)
+            card.unlink()
 
 
 def make(experiment: Experiment, run: Run, to: Path) -> Path:
