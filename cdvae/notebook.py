@@ -70,10 +70,10 @@ class Study:
         return [run for run in self.first_seed() if method(run.method).is_joint]
 
     def checkpoints(self) -> dict[str, Checkpoint]:
-        """The trained models of the study by name, as far as they are trained, to be explored."""
+        """The study's trained models by name, to be explored beside those of the project."""
         trained = [run for run in self.learned() if self.experiment.checkpoint(run).exists()]
         every = [checkpoints.of_run(self.experiment, run) for run in trained]
-        return {each.name: each for each in every}
+        return {each.name: each for each in every if each.name not in checkpoints.names()}
 
 
 def parameters_in(namespace: dict[str, Any]) -> dict[str, Any]:

@@ -30,15 +30,19 @@ def reproduce(options: argparse.Namespace) -> None:
     from cdvae.release import notebooks
     from cdvae.report.results import figures_folder, results_folder
     from cdvae.runs.parameters import PARAMETERS, checked
+    from cdvae.tools.progress import Progress
 
     parameters = checked({name: getattr(options, name) for name in PARAMETERS})
     if options.dry_run:
         return dry_run(parameters)
     make_results(parameters)
     folder = results_folder(options.profile, options.data)
-    for path in left(parameters):
-        print(f"running {path.name}", flush=True)
+    waiting = left(parameters)
+    progress = Progress(len(waiting))
+    for path in waiting:
         notebooks.run(path, folder / "notebooks" / path.name, parameters)
+        progress.step(f"ran {path.name}")
+    progress.close()
     print_tables(options.profile, options.data)
     print(f"\nresults: {folder}")
     for figure in sorted(figures_folder(options.profile, options.data).glob("*.png")):
@@ -47,18 +51,20 @@ def reproduce(options: argparse.Namespace) -> None:
 
 def make_results(parameters: dict) -> None:
     """Train and score what is missing, of the tables and of Visual Dynamics."""
+    from cdvae.data.sources import data_sets
     from cdvae.dynamics import results as frames
+    from cdvae.dynamics.rows import DATA
     from cdvae.figures import shown
     from cdvae.report import verdicts
     from cdvae.report.results import results_folder
     from cdvae.runs.experiment import open_runs
 
     profile, data = parameters["profile"], parameters["data"]
-    if data != frames.SHAPES:
+    if data in data_sets() or data not in DATA:  # an unknown name is refused here
         experiment, runs = open_runs(**parameters)
         verdicts.finish(experiment, runs)
         shown.update(experiment, runs, results_folder(profile, data))
-    if data in frames.DATA and not parameters["methods"]:
+    if data in DATA and not parameters["methods"]:
         place = (profile, data, parameters["root"], parameters["device"])
         frames.finish(frames.open_dynamics(*place))
 
@@ -84,12 +90,13 @@ def left(parameters: dict) -> list[Path]:
 
 def dry_run(parameters: dict) -> None:
     """Say what would be made, with its time and memory as a few steps here let one expect."""
-    from cdvae.dynamics import results as frames
+    from cdvae.data.sources import data_sets
+    from cdvae.dynamics.rows import DATA
     from cdvae.runs.estimate import estimates, report
     from cdvae.runs.experiment import open_runs
     from cdvae.tools.chunks import cores
 
-    if parameters["data"] != frames.SHAPES:
+    if parameters["data"] in data_sets() or parameters["data"] not in DATA:
         print(report(estimates(*open_runs(**parameters)), cores()))
     names = ", ".join(path.stem for path in left(parameters))
     print(f"notebooks to run: {names or 'none'}")

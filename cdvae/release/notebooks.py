@@ -13,6 +13,7 @@ from cdvae.tools.files import atomic, key_of, project_root, sha256, write_text
 from cdvae.tools.meaning import meaning_of_text
 
 KERNEL = "python3"
+QUIET = ["--log-level=ERROR"]  # a local kernel's warning of its port alarms for nothing
 FRAMES = "08_visual_dynamics"  # the notebook with data and models of its own
 EXPLORER = "09_explore"  # the notebook that reads the checkpoints
 CHAPTERS = "10_beyond"  # the notebook that reads the tables of every data set
@@ -127,6 +128,7 @@ def run(path: Path, output: Path, parameters: dict) -> None:
                 kernel_name=KERNEL,
                 progress_bar=False,
                 log_output=False,
+                extra_arguments=QUIET,
             )
         except papermill.PapermillExecutionError:
             pass  # `unfinished` says where
