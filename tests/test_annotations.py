@@ -84,6 +84,7 @@ def rename(how):
         lambda name: name.replace(".jpg", ".JPG"),
         lambda name: name.replace(".jpg", ".png"),
         lambda name: f" {name} ",
+        lambda name: name.replace("p", "%70"),
     ],
 )
 def test_names_of_all_kinds_are_matched_in_training_and_in_check(root, how):
@@ -194,6 +195,27 @@ def test_one_odd_entry_is_left_out_counted_and_named(root, how):
     assert odd
     report = check(root, workers=1)[0]
     assert odd.items() <= dict(report.skipped).items() and not report.is_good
+
+
+def test_other_categories_of_the_test_photos_are_read_by_name(root):
+    def changed(found):
+        found["categories"] = [{"id": 3, "name": "zebra"}, {"id": 18, "name": "dog"}]
+        found["annotations"][0]["category_id"] = 3
+
+    change(root, "val2017", changed)
+    splits, said = load(root)
+    rows = dict(zip(splits["test"].ids, splits["test"].semantics, strict=True))
+    assert splits["test"].n_labels == splits["train"].n_labels == 2
+    assert rows["p1.jpg"][:2].tolist() == [1, 0] and not rows["p0.jpg"].any()
+    assert "1 × not in instances_train2017.json: category zebra" in said
+
+
+@pytest.mark.parametrize("gone", ["train2017", "val2017"])
+def test_annotations_of_one_folder_alone(root, gone):
+    (root / "annotations" / f"instances_{gone}.json").unlink()
+    splits, said = load(root)
+    assert said == f"no annotations beside {root / gone}: guidance uses pixel features alone"
+    assert splits["test"].n_labels == 0 and splits["train"].n_labels == (gone == "val2017") * 2
 
 
 def test_ids_as_text_are_ids(root):

@@ -15,22 +15,23 @@ class Listing(NamedTuple):
     left_out: dict[str, str]
 
 
-def files_under(folder: Path, endings: Collection[str]) -> Listing:
+def files_under(folder: Path, endings: Collection[str], unread: Collection[str] = ()) -> Listing:
     """The files with these endings (lower case, with the dot) in a folder, at any depth.
 
     Hidden files and folders do not count. Linked folders are followed, none of them twice. Left
-    out are names that are not UTF-8, which not all decoders can be given, and folders that cannot
-    be opened.
+    out are names that are not UTF-8, which not all decoders can be given, folders that cannot be
+    opened, and files with `unread` endings, of kinds that the user could take to be read.
     """
     left_out: dict[str, str] = {}
     names: list[str] = []
     for name in walk(Path(folder), left_out):
-        if os.path.splitext(name)[1].lower() not in endings:
-            continue
-        if is_utf8(name):
-            names.append(name)
-        else:
+        ending = os.path.splitext(name)[1].lower()
+        if ending in unread:
+            left_out[name] = "of a kind that is not read: convert it"
+        elif ending in endings and not is_utf8(name):
             left_out[name] = NOT_UTF8
+        elif ending in endings:
+            names.append(name)
     return Listing(sorted(names), left_out)
 
 

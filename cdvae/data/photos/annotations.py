@@ -6,7 +6,7 @@ of which nothing can be used is refused.
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,6 +67,21 @@ def read_annotations(path: Path) -> Annotations:
     records = [Record(*images[number], *arrays(boxes[number])) for number in images]
     names = tuple(categories[number] for number in order)
     return Annotations(path, records, names, odd, crowds, flat)
+
+
+def with_categories(annotations: Annotations, categories: Sequence[str]) -> Annotations:
+    """The same in terms of another file's categories, by their names; boxes of others are left
+    out."""
+    if tuple(categories) == annotations.categories:
+        return annotations
+    column = {name: k for k, name in enumerate(categories)}
+    new = np.array([column.get(name, -1) for name in annotations.categories])
+    records = []
+    for record in annotations.records:
+        known = new[record.columns] >= 0
+        columns = new[record.columns[known]]
+        records.append(record._replace(boxes=record.boxes[known], columns=columns))
+    return annotations._replace(records=records, categories=tuple(categories))
 
 
 def parsed(path: Path) -> dict[str, list]:

@@ -38,21 +38,28 @@ def photo_parts(request: Request) -> dict[str, Part]:
     Raises InputError where photos are missing or too few, or where annotations fit none of them.
     """
     train, test = (whole_part(coco_folder(request.root, split)) for split in ("train", "test"))
+    test = in_terms_of(train, test)
     names = shuffled(train.names, request.seed)
     n_valid = min(request.size("valid"), max(1, len(names) // VALID_SHARE))
     sides = {"train": names[n_valid:], "valid": names[:n_valid]}
     confirm_sides(sides, str(train.folder), "photos")
-    sides = {side: shuffled(some, request.seed) for side, some in sides.items()}
-    whole = {
-        "train": train,
-        "valid": train._replace(left_out={}, note=""),
-        "test": test._replace(note=""),
-    }
-    sides["test"] = shuffled(test.names, request.seed)
+    parts = {"train": train, "valid": train._replace(left_out={}, note=""), "test": test}
     return {
-        split: part._replace(names=sides[split][: request.size(split)])
-        for split, part in whole.items()
+        split: part._replace(
+            names=shuffled(sides.get(split, part.names), request.seed)[: request.size(split)]
+        )
+        for split, part in parts.items()
     }
+
+
+def in_terms_of(train: Part, test: Part) -> Part:
+    """The part to test on, with the categories of the part to train on; without boxes where that
+    has none."""
+    if train.annotations is None:
+        return test._replace(annotations=None, note="")
+    others = [name for name in test.categories if name not in train.categories]
+    unknown = {f"category {name}": f"not in {train.annotations.name}" for name in others}
+    return test._replace(categories=train.categories, left_out={**test.left_out, **unknown})
 
 
 def whole_part(folder: Path) -> Part:
@@ -68,7 +75,8 @@ def whole_part(folder: Path) -> Part:
     found = recorded(folder, names, annotations)
     unlisted = {name: f"not in {annotations.name}" for name in names if name not in found.of}
     odd = {**found.unmatched, **found.odd}
-    return Part(folder, list(found.of), {**left_out, **unlisted, **odd}, annotations, found.of)
+    skipped = {**left_out, **unlisted, **odd}
+    return Part(folder, list(found.of), skipped, annotations, found.of, found.categories)
 
 
 def label_names(request: Request) -> tuple[str, ...]:
@@ -78,8 +86,10 @@ def label_names(request: Request) -> tuple[str, ...]:
 
 
 def original(root: Path, task: str, example: str) -> np.ndarray:
-    """A test photo."""
-    return photo(coco_folder(root, "test") / example)
+    """The photo of an example of any split."""
+    paths = [root / f"{part}{year}" / example for year in YEARS for part in ("val", "train")]
+    there = [path for path in paths if path.is_file()]
+    return photo(there[0] if there else coco_folder(root, "test") / example)
 
 
 def checked(root: Path, workers: int | None = None) -> list[Report]:

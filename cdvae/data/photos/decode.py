@@ -13,15 +13,16 @@ from cdvae.data.listing import Listing, files_under
 from cdvae.data.photos.depths import to_rgb
 from cdvae.data.reading import Unusable, decoding
 
-ENDINGS = frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .gif .ppm".split())
+ENDINGS = frozenset(".jpg .jpeg .jfif .png .webp .avif .bmp .tif .tiff .gif .ppm .pgm".split())
+UNREAD = frozenset(".heic .heif .jxl .raw .dng .cr2 .cr3 .nef .arw .orf .rw2".split())
 MOST_PIXELS = 150_000_000  # a larger picture is refused before it is decoded
 ORIENTATION = 0x0112  # the EXIF field; its values 2 to 8 and how they turn a picture:
 TURNS = "FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90"
 
 
 def under(folder: Path) -> Listing:
-    """The photos in a folder, at any depth."""
-    return files_under(folder, ENDINGS)
+    """The photos in a folder, at any depth; those of kinds that are not read are left out."""
+    return files_under(folder, ENDINGS, UNREAD)
 
 
 def decode(name: str, folder: Path) -> dict[str, np.ndarray]:

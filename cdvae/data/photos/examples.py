@@ -1,7 +1,7 @@
 """Photos as examples of the two photo tasks."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from cdvae.data.fields import Fields
-from cdvae.data.photos.annotations import read_annotations
+from cdvae.data.photos.annotations import read_annotations, with_categories
 from cdvae.data.photos.layers import LAYERS, Layers
 from cdvae.data.photos.semantics import features
 from cdvae.data.registry import Maker, Request
@@ -22,7 +22,7 @@ class Part(NamedTuple):
     """The photos of a split, in order: their folder, their names in it, and what is left out.
 
     annotations: the file with their boxes, and `records` the numbers of each photo's records in it.
-    note: what a user should know before anything is read.
+    categories: those that the features measure. note: what a user should know before all else.
     """
 
     folder: Path
@@ -30,6 +30,7 @@ class Part(NamedTuple):
     left_out: Mapping[str, str]
     annotations: Path | None = None
     records: Mapping[str, list[int]] = {}
+    categories: Sequence[str] = ()
     note: str = ""
 
 
@@ -55,7 +56,7 @@ def make_photos(parts: Parts, layers: Layers, request: Request, split: str) -> F
     x_c, x_g = layers.of_all(gathered)
     if part.annotations is None:
         return Fields(request.task, x_c, x_g, torch.zeros(used, 0), 0, gathered.rows)
-    annotations = read_annotations(part.annotations)
+    annotations = with_categories(read_annotations(part.annotations), part.categories)
     rows = features(annotations, [part.records[name] for name in gathered.rows])
     labels = len(annotations.categories)
     return Fields(request.task, x_c, x_g, torch.from_numpy(rows), labels, gathered.rows)

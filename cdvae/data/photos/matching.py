@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 Parts = tuple[str, ...]  # of a path, the file's name first
 
@@ -105,8 +106,9 @@ def parts_of(path: str) -> Parts:
 
 
 def folded(name: str) -> str:
-    """A name without the difference of upper and lower case, and of ways to write accents."""
-    return unicodedata.normalize("NFC", name).casefold()
+    """A name without the difference of upper and lower case, of ways to write accents, and of
+    characters written as in a web address (`%20`)."""
+    return unicodedata.normalize("NFC", unquote(name)).casefold()
 
 
 def stem(name: str) -> str:

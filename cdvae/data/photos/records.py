@@ -14,10 +14,11 @@ from cdvae.tools.meaning import meaning
 
 class Recorded(NamedTuple):
     """The photos that an annotation file lists, with the numbers of their records; the records that
-    match no photo and the entries that are odd, each with the reason; how many boxes are left out
-    as crowds and as having no area."""
+    match no photo and the entries that are odd, each with the reason; the categories; how many
+    boxes are left out as crowds and as having no area."""
 
     of: dict[str, list[int]]
+    categories: list[str]
     unmatched: dict[str, str]
     odd: dict[str, str]
     crowds: int
@@ -25,7 +26,7 @@ class Recorded(NamedTuple):
 
 
 def recorded(folder: Path, names: Sequence[str], annotations: Path) -> Recorded:
-    """Match the photos of a folder with an annotation file; remembered, for large files take long.
+    """Match the photos of a folder with an annotation file; remembered, as large files take long.
 
     Raises InputError if it is no such file, or fits none of the photos.
     """
@@ -50,4 +51,11 @@ def matched(folder: Path, names: Sequence[str], path: Path) -> Recorded:
     annotations = read_annotations(path)
     found = match(folder, names, [record.file for record in annotations.records])
     of = {name: found.of[name] for name in names if name in found.of}
-    return Recorded(of, found.unmatched, annotations.odd, annotations.crowds, annotations.flat)
+    return Recorded(
+        of,
+        list(annotations.categories),
+        found.unmatched,
+        annotations.odd,
+        annotations.crowds,
+        annotations.flat,
+    )
