@@ -309,10 +309,10 @@ def test_check_of_cocos_layout(tmp_path):
     assert report.skipped.keys() == {"resized.jpg", "cut.jpg", "empty.jpg", "gone.jpg"}
     assert report.skipped["resized.jpg"] == "annotated at another size"
     assert report.skipped["gone.jpg"] == "listed, but no such photo"
-    assert (report.n_found, report.n_used) == (6, 1)
+    assert (report.n_found, report.n_used) == (6, 2)
     assert not report.is_good and not report.faults
     assert report.counts["without_annotations"] == 1
-    assert report.lines()[0] == "coco train2014: 1 of 6 photos used"
+    assert report.lines()[0] == "coco train2014: 2 of 6 photos used"
     path.write_text("{")
     (report,) = check(root, workers=1)
     assert any("is not a COCO annotation file" in fault for fault in report.faults)

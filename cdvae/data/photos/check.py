@@ -34,17 +34,17 @@ def checked_part(folder: Path, workers: int | None = None) -> Report:
         used = len(names) - len(wrong)
         return Report(source, "photos", len(names), used, wrong, faults=(str(error),))
     gone = {name: f"listed, but {why}" for name, why in found.unmatched.items()}
+    unlisted = [name for name in names if name not in found.of]
+    used = len(names) - len({*wrong, *unlisted})
     for name, numbers in found.of.items():
         if name in sizes and sizes[name] not in [records[k].size for k in numbers]:
-            wrong[name] = "annotated at another size"
-    unlisted = [name for name in names if name not in found.of]
+            wrong[name] = "annotated at another size"  # used: boxes are read as parts of the whole
     counts = {
         "without_annotations": len(unlisted),
         "boxes_around_crowds": found.crowds,
         "boxes_of_no_area": found.flat,
     }
     n_found = len(names) + len(gone)
-    used = len(names) - len({*wrong, *unlisted})
     return Report(source, "photos", n_found, used, {**wrong, **gone, **found.odd}, counts)
 
 
