@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_videos import write_video
 from PIL import Image, ImageFile
 
 from cdvae.data import sources
@@ -228,8 +229,6 @@ def test_names_that_are_not_utf8_are_skipped_and_named(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="names there are text")
 def test_a_clip_whose_name_is_not_utf8_does_not_end_the_process(tmp_path):
     """OpenCV is never given it: it would crash."""
-    from test_clips import write_video
-
     folder = tmp_path / "clips"
     write_video(folder / "a.avi", 15, 10).rename(folder / f"{NOT_TEXT}.avi")
     assert clips.under(folder) == ([], {f"{NOT_TEXT}.avi": "a name that is not UTF-8"})
