@@ -29,6 +29,7 @@ from cdvae.model import Model
 from cdvae.postprocess import own as subjects
 from cdvae.release import notebooks
 from cdvae.runs.settings import load_profile
+from cdvae.ties import GaussianTie
 from cdvae.tools.files import InputError
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / f"{notebooks.EXPLORER}.ipynb"
@@ -213,6 +214,9 @@ def test_a_model_with_samples_alone_can_be_explored(tmp_path):
     given_back = model.reproduce(photo.x_c, photo.x_g)
     errors = squared_errors(samples, photo.x_g)[0]
     assert torch.equal(given_back[0], samples[0, errors.argmin()])  # the nearest of 100
+    model.model.tie = GaussianTie(8, 0.25)  # which samples alone do not show
+    assert explore.views_of(model) == ["samples", "summary"]
+    assert explore.title(model, photo, Choices()).endswith("seed 0")
     with pytest.raises(InputError, match="has no view 'walk'"):
         explore.render(model, photo, Choices(view="walk"))
     with pytest.raises(InputError, match="has no component 1"):

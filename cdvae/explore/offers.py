@@ -5,14 +5,16 @@ import torch
 
 from cdvae.checkpoints import Checkpoint
 from cdvae.data.fields import SIZE
+from cdvae.model import Model
 from cdvae.postprocess.own import Subject
 from cdvae.ties import Tie
 
 
 def tie_of(checkpoint: Checkpoint) -> Tie | None:
-    """The tie between its codes; None for a model without."""
+    """The tie that its draws cross; None for a model without, or whose draws are but samples."""
     tie = getattr(checkpoint.model, "tie", None)
-    return tie if isinstance(tie, Tie) else None
+    crosses = type(checkpoint.model).draws is not Model.draws
+    return tie if isinstance(tie, Tie) and crosses else None
 
 
 def setting_of(checkpoint: Checkpoint, spread: float = 1.0, component: int | None = None) -> str:

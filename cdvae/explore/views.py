@@ -156,7 +156,7 @@ VIEWS = {
         ),
         layer_rows,
         uses=("n", "first"),
-        has=lambda checkpoint: layers_of(checkpoint) > 1,
+        has=lambda checkpoint: checkpoint.model.walks and layers_of(checkpoint) > 1,
     ),
     "untied": View(
         "untied components alone",
