@@ -156,10 +156,8 @@ class FrameExperiment(Store):
         known = self.known(run, progress)
         start = time.perf_counter()
         found = scoring.score_method(self.method(run), known, self.settings.n_samples)
-        about = {}
-        if self.is_learned(run):
-            about = self.record(run, "about")
-            del about["settings"]  # stand once beside all runs' accounts
+        about = self.record(run, "about") if self.is_learned(run) else {}
+        about.pop("settings", None)  # they stand once, beside all runs' accounts
         about |= {"score_seconds": time.perf_counter() - start, "key": self.score_key(run)}
         about |= {"score_circumstances": circumstances(self.device)}
         sizes = {"train": self.n_train(), "test": len(known.test.first)}
