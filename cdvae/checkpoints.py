@@ -51,7 +51,7 @@ class Checkpoint:
 
         from cdvae.postprocess import own as subjects
 
-        if self.task.layer_g == "flow":
+        if self.task.is_flow:
             raise InputError(f"{self.name} predicts motion: load a model of another task")
         subject = subjects.own(photo, self.task.name)
         fields = self.sample(subject.x_c, n, seed)[0, :, 0].numpy()

@@ -214,6 +214,8 @@ def test_a_model_with_samples_alone_can_be_explored(tmp_path):
     given_back = model.reproduce(photo.x_c, photo.x_g)
     errors = squared_errors(samples, photo.x_g)[0]
     assert torch.equal(given_back[0], samples[0, errors.argmin()])  # the nearest of 100
+    with pytest.raises(InputError, match="motion is not post-processed"):
+        subjects.scene("motion", 0).with_layers(np.zeros((1, 32, 32), np.float32), None)
     model.model.tie = GaussianTie(8, 0.25)  # which samples alone do not show
     assert explore.views_of(model) == ["samples", "summary"]
     assert explore.title(model, photo, Choices()).endswith("seed 0")

@@ -81,7 +81,7 @@ def given(page: Sheet, checkpoint: Checkpoint, subject: Subject, choices: Choice
     for k, tile in enumerate(tiles):
         page.tile(tile, LEFT.x, 4 + k * (side + 22), side)
     foot = Area(LEFT.x, 3 * (side + 22) + 6, side, 8)
-    if task.layer_g == "flow":
+    if task.is_flow:
         page.tile(Tile(flow_colours(colour_wheel(), 1.0)), foot.x, foot.y - 20, 28)
         page.text(foot.x + 36, foot.y + 16, f"flow, up to {FULL_FLOW:.0f} px/s", fontsize=8)
     else:

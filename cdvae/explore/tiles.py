@@ -21,7 +21,7 @@ FIELDS = "cividis"  # safe for colour-blind readers
 
 def finishes_of(checkpoint: Checkpoint) -> dict[str, str]:
     """The ways to show its fields; flow is not post-processed (Sec. 6)."""
-    return ARROWS if checkpoint.task.layer_g == "flow" else FINISHES
+    return ARROWS if checkpoint.task.is_flow else FINISHES
 
 
 def field_picture(field: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ def tiles_of(
     if finish == "off":
         pictures = [field_picture(field) for field in fields.numpy()]
         return [Tile(*pair) for pair in zip(pictures, titles, strict=True)]
-    if checkpoint.task.layer_g == "flow":
+    if checkpoint.task.is_flow:
         pairs = zip(fields.numpy(), titles, strict=True)
         picture = subject.on_screen(subject.fine)
         return [Tile(picture, text, flow) for flow, text in pairs]

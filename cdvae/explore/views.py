@@ -121,7 +121,7 @@ def summary_rows(checkpoint: Checkpoint, subject: Subject, choices: Choices, dra
 def deviation_tile(checkpoint: Checkpoint, fields: Tensor) -> Tile:
     """The standard deviation of fields (n, C_g, 32, 32), pixel by pixel."""
     task = checkpoint.task
-    most = FULL_FLOW / 2 if task.layer_g == "flow" else DEVIATION
+    most = FULL_FLOW / 2 if task.is_flow else DEVIATION
     deviation = fields.var(0).sum(0).sqrt().numpy()
     text = f"deviation, from 0 to {most:g} {task.unit * (task.unit != '1')}".strip()
     return Tile(scalar_picture(deviation / most), text)

@@ -94,8 +94,11 @@ class Subject:
         """The picture with each of the generated layers (n, 32, 32) in place of its own, in sRGB.
 
         With `reproduced` (32, 32), CDVAE(z_o), the details that models blur away are put back
-        (Eq. 10); with None the upsampled layer stands as it is. Photo tasks only.
+        (Eq. 10); with None the upsampled layer stands as it is. Raises InputError for a task
+        whose layers are not those of a photo.
         """
+        if self.task not in layers.LAYERS:
+            raise InputError(f"{self.task} is not post-processed: show its fields alone")
         light, relights = self.colours, self.task == "relighting"
         if reproduced is not None:
             change = details.relight if relights else details.resaturate

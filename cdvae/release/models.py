@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cdvae.checkpoints import name_of, read_card
-from cdvae.data.fields import TASKS, task_named
+from cdvae.data.fields import Task, task_named
 from cdvae.data.sources import data_set, data_sets
 from cdvae.methods import method, methods
 from cdvae.model import Model
@@ -24,6 +24,7 @@ from cdvae.report import results
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.store import Run, weights_sha256
 from cdvae.tools.files import InputError, atomic, sha256, write_json
+from cdvae.tools.registry import entries
 
 LARGEST = 5_000_000  # bytes of one checkpoint …
 IN_ALL = 40_000_000  # … and of all that the project comes with
@@ -43,8 +44,8 @@ KEPT_SCORES = ["metric", "n_samples", "value", "unit", "n_train", "n_test"]  # i
 
 def kept(data: str) -> list[tuple[str, str]]:
     """The (task, method) of a data set that the project brings a checkpoint of."""
-    every = methods().items()
-    return [(t, name) for t in TASKS for name, each in every if f"{t}-{data}" in each.published]
+    pairs = [(task, each) for task in entries(Task) for each in methods().values()]
+    return [(task, each.name) for task, each in pairs if f"{task}-{data}" in each.published]
 
 
 def published() -> list[str]:
