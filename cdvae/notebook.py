@@ -5,23 +5,27 @@ works alike in JupyterLab, under papermill and from `cdvae reproduce`.
 """
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from cdvae import checkpoints
 from cdvae.checkpoints import Checkpoint
 from cdvae.dynamics.experiment import FrameExperiment
 from cdvae.dynamics.results import finish, open_dynamics
+from cdvae.explore.panel import Panel
 from cdvae.figures import captions, fields, samples, shown
 from cdvae.figures.gallery import Gallery
+from cdvae.figures.scores import figure4
 from cdvae.methods import method
 from cdvae.report import chapters, results, verdicts
 from cdvae.runs.experiment import Experiment, open_runs
 from cdvae.runs.parameters import PARAMETERS, checked
+from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
 from cdvae.tools.files import InputError, project_root
 
@@ -56,6 +60,14 @@ class Study:
 
     def figure_path(self, name: str) -> Path:
         return results.figures_folder(self.profile, self.data) / name
+
+    def figure4(self) -> Figure:
+        """Best error against variance."""
+        return figure4(self.scores)
+
+    def explorer(self) -> Panel:
+        """Sliders over the project's models and those of this study."""
+        return Panel(self.checkpoints(), self.tasks[0])
 
     def first_seed(self) -> list[Run]:
         """The runs of the first seed."""
@@ -108,6 +120,31 @@ def open_study(namespace: dict[str, Any]) -> Study:
     study = open_data(namespace)
     scores = verdicts.finish(study.experiment, study.runs, quiet=True)
     return Study(study.experiment, study.runs, scores)
+
+
+def open_own(namespace: dict[str, Any], methods: list[str], steps: int) -> Study:
+    """Train and score methods of one's own beside others, on the first task, in few steps.
+
+    Results go to results/own/<data>, apart from those of the profile whose other settings hold.
+    """
+    asked = parameters_in(namespace)
+    plain = load_profile(asked["profile"])
+    shorter = {"steps": min(steps, plain.training.steps)}
+    few = {"n_test": min(200, plain.n_test), "steps_of": {}}
+    profile = replace(load_profile(asked["profile"], training=shorter, **few), name="own")
+    experiment = Experiment(profile, asked["data"], asked["root"], asked["device"])
+    task = (asked["tasks"] or experiment.source.tasks())[0]
+    runs = experiment.runs([task], methods, list(profile.seeds[:1]))
+    return Study(experiment, runs, verdicts.finish(experiment, runs, quiet=True))
+
+
+def tables(study: Study) -> None:
+    """Show Tables 1–4 as far as there are scores for them."""
+    from IPython.display import Markdown, display
+
+    for number, table in results.all_tables(study.scores).items():
+        display(Markdown(f"**{results.TITLES[number]}**"))
+        display(results.readable(table, number).style.hide(axis="index"))
 
 
 def match(what: str, expected: Any, computed: Any, tolerance: float = 0.0) -> bool:

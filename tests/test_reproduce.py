@@ -11,15 +11,19 @@ import pandas as pd
 import psutil
 import pytest
 
-from cdvae import cli
-from cdvae.methods.registry import ALL_METHODS, BOUNDED, JOINT, MOTION_ONLY
+from cdvae import cli, notebook
+from cdvae.data.fields import TASKS
+from cdvae.methods import method, rows
 from cdvae.release import notebooks
-from cdvae.runs.experiment import Experiment, Run
+from cdvae.runs.experiment import Experiment
+from cdvae.runs.parameters import PARAMETERS, checked
 from cdvae.runs.settings import load_profile
-from cdvae.tools.files import InputError
+from cdvae.runs.store import Run
+from cdvae.tools.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-N_RUNS = 3 * len(ALL_METHODS) - 2 * len(MOTION_ONLY)  # of three tasks, one seed
+EVERY = list(rows())
+N_RUNS = sum(each.serves(task) for task in TASKS for each in rows().values())  # one seed
 
 
 def cdvae(*arguments: str, **options) -> subprocess.CompletedProcess:
@@ -31,18 +35,22 @@ def test_tidy_scores(reproduced):
     scores = pd.read_csv(reproduced / "results/smoke/scenes/scores.csv")
     expected = "profile,data,task,method,seed,metric,n_samples,value,unit,n_train,n_test"
     assert ",".join(scores.columns) == expected
-    assert set(scores.method) == set(ALL_METHODS)
+    assert set(scores.method) == set(EVERY)
     counts = (
         scores[scores.metric == "best_error"].groupby(["task", "method"]).n_samples.apply(tuple)
     )
     assert len(counts) == N_RUNS and set(counts) == {(3, 10, 30, 60, 100)}
     by_metric = scores.groupby("metric").method.apply(set)
-    assert by_metric["nll_joint"] == by_metric["nll_joint_normalised"] == set(JOINT)
-    assert by_metric["nll_conditional"] == set(BOUNDED)
+    assert (
+        by_metric["nll_joint"]
+        == by_metric["nll_joint_normalised"]
+        == {name for name in EVERY if method(name).is_joint}
+    )
+    assert by_metric["nll_conditional"] == {name for name in EVERY if method(name).has_likelihood}
     for metric in ("variance", "energy_score", "crps", "variogram_score", "rank_deviation"):
-        assert by_metric[metric] == set(ALL_METHODS)
+        assert by_metric[metric] == set(EVERY)
     for metric in ("mode_coverage", "mode_frequency_error"):
-        assert by_metric[metric] == set(ALL_METHODS)
+        assert by_metric[metric] == set(EVERY)
     assert set(scores.n_train) == {200}
     assert set(scores[scores.method != "fm"].n_test) == {40}
     assert set(scores[scores.method == "fm"].n_test) == {20}  # fm.n_test
@@ -98,7 +106,7 @@ def test_figures_and_executed_notebooks(reproduced):
 def test_a_second_call_finds_everything_up_to_date(reproduced):
     start = time.perf_counter()
     done = cdvae("reproduce", "--profile", "smoke")
-    assert done.returncode == 0 and "running" not in done.stdout and " step " not in done.stdout
+    assert done.returncode == 0 and " ran " not in done.stdout and " step " not in done.stdout
     assert "Table 1." in done.stdout and "Table 4." in done.stdout and "figure4.png" in done.stdout
     assert time.perf_counter() - start < 20
 
@@ -185,11 +193,9 @@ def test_bad_input_gives_one_sentence_and_exit_code_2(arguments, message, capsys
 
 def test_unknown_papermill_parameters_are_refused():
     with pytest.raises(InputError, match="unknown parameter 'profle'"):
-        notebooks.checked({"profle": "quick"})
+        checked({"profle": "quick"})
     with pytest.raises(InputError, match="unknown parameter 'epocs'"):
-        notebooks.open_study(
-            {**notebooks.PARAMETERS, "epocs": 3, "notebooks": notebooks, "__name__": "m"}
-        )
+        notebook.open_study({**PARAMETERS, "In": ["", "# Parameters\nepocs = 3"]})
 
 
 def test_a_notebook_refuses_a_misspelt_parameter_under_papermill(reproduced, tmp_path):

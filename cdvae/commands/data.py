@@ -30,4 +30,4 @@ def check_folder(options: argparse.Namespace) -> int:
     reports = check(Path(options.root))
     for report in reports:
         print("\n".join(report.lines()))
-    return int(any(report.skipped for report in reports))
+    return int(not all(report.is_good for report in reports))

@@ -33,12 +33,12 @@ def numbered(data: str | None = None) -> list[Path]:
 
 def profile_of(path: Path) -> str:
     """The profile that the committed notebook shows."""
-    return {CHAPTERS: "tuned", OWN: "smoke"}.get(path.stem, PARAMETERS["profile"])
+    return "tuned" if path.stem == CHAPTERS else PARAMETERS["profile"]
 
 
 def data_of(path: Path) -> tuple[str, ...]:
     """The data sets that a notebook is for, first the one that the committed notebook shows."""
-    own = {FRAMES: ("shapes", "ucf101")}
+    own = {FRAMES: ("shapes", "ucf101"), OWN: ("scenes",)}
     return own.get(path.stem, tuple(data_sets()))
 
 

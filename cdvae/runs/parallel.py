@@ -48,7 +48,7 @@ def score_all(store: Store, runs: list[Run], progress: Progress) -> None:
 
 def score_pairs(pairs: list[tuple[Store, Run]], progress: Progress) -> None:
     """The same for runs of several stores."""
-    apart = [pair for pair in pairs if pair[0].device.type == "cpu" and travels(pair[1])]
+    apart = [pair for pair in pairs if pair[0].device.type == "cpu" and travels(*pair)]
     n_workers = min(cores(), MOST_WORKERS, len(apart))
     apart = apart if n_workers > 1 else []
     if apart:
@@ -58,9 +58,11 @@ def score_pairs(pairs: list[tuple[Store, Run]], progress: Progress) -> None:
             store.scores(run, progress)
 
 
-def travels(run: Run) -> bool:
-    """Whether a worker knows the run's method: one of a notebook's cells it does not."""
-    return run.method not in methods() or owner(Method, run.method) != "__main__"
+def travels(store: Store, run: Run) -> bool:
+    """Whether a worker knows a run's method and settings: a notebook's cells it does not."""
+    tables = store.profile.tables.values()
+    is_here = run.method in methods() and owner(Method, run.method) == "__main__"
+    return not is_here and all(type(each).__module__ != "__main__" for each in tables)
 
 
 def side_by_side(pairs: list[tuple[Store, Run]], n_workers: int, progress: Progress) -> None:
