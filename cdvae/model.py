@@ -110,7 +110,7 @@ class Model(nn.Module):
         component: int | None = None,
     ) -> Draws:
         """The n samples for one x_c (1, C_c, 32, 32), as draws; a model without a tie has no
-        spread and no components."""
+        spread and no components. What overrides `sample` overrides this and `fields_of`."""
         return Draws(self.sample(x_c, n, generator)[0])
 
     @torch.no_grad()

@@ -20,7 +20,7 @@ class Tie(nn.Module):
     have likelihoods, and with `cross` the explorer can widen it.
     """
 
-    n_components = 0  # of a mixture
+    n_components = 0  # of a mixture, which then gives `mixture` as MDNTie does
     n_code: int  # size of the codes …
     n_tied: int  # … of which the first so many are tied
 

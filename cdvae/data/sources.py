@@ -5,23 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from cdvae.data import fields
-from cdvae.data.clips.ucf101 import UCF101
-from cdvae.data.drawn.scenes import SCENES
+from cdvae.data import built_in, fields  # noqa: F401  which registers them
 from cdvae.data.fields import Fields, Task
-from cdvae.data.folder import FOLDER
-from cdvae.data.photos.coco import COCO, TINY_IMAGENET
 from cdvae.data.registry import DataSet, Request, entries
 from cdvae.data.splits import SPLITS
 from cdvae.tools.files import InputError, cache_root, key_of
 from cdvae.tools.meaning import meaning
 
-BUILT_IN = (SCENES, COCO, TINY_IMAGENET, UCF101, FOLDER)
-
 
 def data_sets() -> dict[str, DataSet]:
     """All data sets by name, the built-in ones first."""
-    return {each.name: each for each in BUILT_IN} | entries(DataSet)
+    return entries(DataSet)
 
 
 def data_set(name: str) -> DataSet:

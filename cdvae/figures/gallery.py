@@ -8,25 +8,13 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from cdvae.data.drawn.closeup import TIMES, closeups
 from cdvae.data.drawn.scenes import SCENES
-from cdvae.data.photos.layers import value_saturation
 from cdvae.data.photos.originals import grey_of
 from cdvae.data.sources import original
 from cdvae.figures.shown import Shown
-from cdvae.postprocess.details import (
-    Upsample,
-    log_shading,
-    own_shading,
-    relit,
-    relit_as_printed,
-    resaturated,
-    to_linear,
-    to_srgb,
-    with_details,
-)
+from cdvae.postprocess.details import relight, relight_as_printed, resaturate, to_linear, to_srgb
 from cdvae.postprocess.upsample import Upsampler
 from cdvae.runs.settings import load_profile
 from cdvae.tools.files import InputError
@@ -114,36 +102,6 @@ def prepared_photo(data: str, root: Path, task: str, example: str) -> tuple[np.n
     """A photo (512, 512, 3) float32 sRGB, and its upsampler."""
     colours = original(data, root, task, example)
     return colours, Upsampler(grey_of(colours))
-
-
-def relight(light, generated, reproduced, upsample: Upsample) -> list[tuple[np.ndarray, float]]:
-    """Linear light (H, W, 3) under each of the generated shadings (n, 32, 32).
-
-    Where Eq. 10 adds a detail map, one multiplies here (`postprocess.relit`).
-    """
-    change = upsample(log_shading(generated) - log_shading(reproduced))
-    return [relit(light, each) for each in change]
-
-
-def relight_as_printed(
-    light, x_g, generated, reproduced, upsample: Upsample
-) -> list[tuple[np.ndarray, float]]:
-    """The same with Eq. 10 as printed, to see what it does.
-
-    I_o is the model's own x_g (1, 32, 32), upsampled: decomposing the photo once more at its full
-    size would take seconds a photo. What detail it lacks stays in the albedo.
-    """
-    shading = own_shading(light, upsample(x_g)[0])
-    made = with_details(generated, reproduced, shading, upsample)
-    return [relit_as_printed(light, shading, new) for new in made]
-
-
-def resaturate(
-    colours, generated, reproduced, upsample: Upsample
-) -> list[tuple[np.ndarray, float]]:
-    """Colours (H, W, 3) with each of the generated saturations; I_o is their own saturation."""
-    own = value_saturation(torch.from_numpy(colours).permute(2, 0, 1)[None])[1][0, 0].numpy()
-    return [resaturated(colours, new) for new in with_details(generated, reproduced, own, upsample)]
 
 
 def for_display(picture: np.ndarray) -> np.ndarray:

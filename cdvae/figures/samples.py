@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from cdvae.figures import captions, shown
 from cdvae.figures.arrows import draw_arrows, fastest, lengthened
-from cdvae.figures.fields import colour_wheel, flow_colours
 from cdvae.figures.gallery import Gallery, drawn_pictures
 from cdvae.figures.shown import APPENDIX_PAGE, N_COMPARED, N_SAMPLES, PAGE
 from cdvae.figures.style import STYLE, finished, save, watermark
 from cdvae.methods import label as name_of
+from cdvae.postprocess.colours import colour_wheel, flow_colours
 from cdvae.report.results import figures_folder, results_folder
 from cdvae.tools.files import InputError
 

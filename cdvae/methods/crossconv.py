@@ -23,7 +23,7 @@ from cdvae.methods.crossconv_layers import (
     image_encoder,
     resized,
 )
-from cdvae.methods.registry import Method
+from cdvae.methods.registry import Method, Table
 from cdvae.model import Batch, Draws, Model
 from cdvae.tools.registry import register
 from cdvae.training import Training
@@ -173,6 +173,9 @@ class Frames:
         guidance_end=0.0,
         guidance_share=0.0,
     )
+
+
+register(Table("dynamics", Frames))
 
 
 def build(task: Task, profile) -> CrossConv:

@@ -18,6 +18,14 @@ EVERYWHERE = (  # every task on the data of which the project publishes checkpoi
 
 
 @dataclass(frozen=True)
+class Table:
+    """A table of settings that belongs to no method: its name in a profile, and its dataclass."""
+
+    name: str
+    kind: type
+
+
+@dataclass(frozen=True)
 class Method:
     """A row of the tables.
 

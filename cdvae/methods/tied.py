@@ -16,7 +16,7 @@ from cdvae.data.fields import Task
 from cdvae.dvae import DVAE
 from cdvae.guidance import Guidance
 from cdvae.methods.registry import EVERYWHERE, Method
-from cdvae.model import CDVAE, Batch
+from cdvae.model import CDVAE, Batch, Model
 from cdvae.ties import GaussianTie, MDNTie
 from cdvae.ties import Tie as TieModule
 from cdvae.tools.registry import register
@@ -108,6 +108,8 @@ class AllTied(CDVAE):
     ties: one for each layer, bottom to top. z_g,i is drawn from the product of its prior
     P(z_g,i | z_g,i+1) and of the tie's Gaussian around z_c,i, normalised.
     """
+
+    walks, draws, fields_of = False, Model.draws, Model.fields_of  # CDVAE's have one tie
 
     def __init__(self, dvae_c: DVAE, dvae_g: DVAE, ties: list[GaussianTie]):
         super().__init__(dvae_c, dvae_g, ties[-1])

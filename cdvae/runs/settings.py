@@ -14,15 +14,15 @@ from typing import Any, get_type_hints
 from cdvae.guidance import Guidance
 from cdvae.likelihood import Likelihood
 from cdvae.methods import methods
-from cdvae.methods.crossconv import Frames
+from cdvae.methods.registry import Table
 from cdvae.tools.files import InputError
+from cdvae.tools.registry import entries
 from cdvae.training import Training
 
 COMMON = {  # tables that belong to no method
     "training": Training,
     "likelihood": Likelihood,
     "guidance": Guidance,
-    "dynamics": Frames,
 }
 
 
@@ -64,9 +64,10 @@ class Profile:
 
 def kinds() -> dict[str, type]:
     """The dataclass of each table of settings, by its name."""
-    return COMMON | {
-        name: kind for each in methods().values() for name, kind in each.tables.items()
-    }
+    found = dict(COMMON)
+    for each in methods().values():
+        found |= each.tables
+    return found | {name: table.kind for name, table in entries(Table).items()}
 
 
 def profile_names() -> list[str]:

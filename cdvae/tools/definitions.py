@@ -273,7 +273,7 @@ class Unqualified(ast.NodeTransformer):
 def global_names(statement: ast.stmt) -> set[str]:
     """The names that a statement's code looks up in its module."""
     module = ast.fix_missing_locations(ast.Module([statement], []))
-    codes, names = [compile(module, "<definition>", "exec")], set()
+    codes, names = [compile(module, "<definition>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)], set()
     while codes:
         code = codes.pop()
         steps = dis.get_instructions(code)
