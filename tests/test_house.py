@@ -77,3 +77,29 @@ def test_every_public_name_is_there_and_documented():
     assert set(cdvae.PUBLIC) <= set(dir(cdvae))
     with pytest.raises(AttributeError, match="no attribute 'Unknown'"):
         _ = cdvae.Unknown
+
+
+BUILT = "cdvae.methods.tied:PAPER", "cdvae.data.drawn.scenes:SCENES"
+QUESTIONS = {
+    "what happens in `cdvae train`?": ("cdvae.commands.train:train", *BUILT),
+    "where does a number of Table 3 come from?": (
+        *("cdvae.report.results:finish", "cdvae.runs.experiment:Experiment"),
+        *BUILT,
+    ),
+    "what draws Figure 7?": (
+        *("cdvae.figures.samples:draw", "cdvae.figures.shown:update"),
+        *("cdvae.runs.experiment:Experiment", *BUILT),
+    ),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_strangers_path_is_as_long_as_contributing_says(question):
+    from cdvae.tools.definitions import Definition
+    from cdvae.tools.meaning import reached
+
+    first = [Definition(*name.split(":")) for name in QUESTIONS[question]]
+    found = {d.module for d, parts in reached(first, but=("none.",)).items() if parts}
+    in_tools = {name for name in found if name.startswith("cdvae.tools.")}
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert f"| {question} | {len(found)} | {len(in_tools)} |" in page
