@@ -89,7 +89,9 @@ def some_fields(n: int, semantic: bool) -> Fields:
 
 def test_labels_and_layout_are_weighed_above_pixels():
     fields = some_fields(100, semantic=True)
-    f_c, f_g = features(fields, "c", 2.0), features(fields, "g", 2.0)
+    semantics = fields.semantics
+    of_c = fields.x_c, semantics, fields.n_labels
+    f_c, f_g = features(*of_c, 2.0), features(fields.x_g, semantics[:, :0], 0, 2.0)
     assert f_c.shape == (100, 26 * 3 + 1024)
     np.testing.assert_array_equal(f_c[:, 78:], fields.x_c.flatten(1))
     np.testing.assert_array_equal(f_g, fields.x_g.flatten(1))
@@ -98,6 +100,7 @@ def test_labels_and_layout_are_weighed_above_pixels():
 
 
 def test_targets_of_both_layers_without_annotations():
-    p_c, p_g = targets(some_fields(150, semantic=False), 8, 2.0)
+    fields = some_fields(150, semantic=False)
+    p_c, p_g = targets(fields.x_c, fields.x_g, fields.semantics, fields.n_labels, 8, 2.0)
     assert p_c.shape == p_g.shape == (150, 8)
     np.testing.assert_allclose(np.cov(p_g.T), np.eye(8), atol=0.05)

@@ -13,7 +13,7 @@ from cdvae.model import Batch
 
 def model_of(n_code: int = 3) -> JMVAE:
     torch.manual_seed(0)
-    return JMVAE(1, 2, SharedCode((4, 6), 16, n_code, 0.7, 0.1))
+    return JMVAE(1, 2, SharedCode(stem=(4, 6), hidden=16, code=n_code, noise_floor=0.7, alpha=0.1))
 
 
 def normal(pair: tuple[torch.Tensor, torch.Tensor]) -> Normal:

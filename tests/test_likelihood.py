@@ -14,7 +14,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 
 from cdvae import gaussian
 from cdvae.dvae import DVAE, Ladder
-from cdvae.likelihood import cdvae_weights, effective, log_mean, log_weights, standard_error
+from cdvae.likelihood import effective, log_mean, log_weights, standard_error
 from cdvae.model import CDVAE
 from cdvae.networks import SLOPE
 from cdvae.ties import GaussianTie, MDNTie
@@ -25,6 +25,8 @@ EYE = torch.eye(D).double()
 
 class Linear(nn.Module):
     """x = A z + noise; q(z | x) is what z's posterior would be under a prior of that variance."""
+
+    log_weight = DVAE.log_weight
 
     def __init__(self, seed: int, prior: Tensor):
         super().__init__()
@@ -210,7 +212,7 @@ def test_estimates_of_a_small_ladder_match_quadrature(kind):
         log_q = gaussian.log_density(grid, *(each[0] for each in dvaes[0].q_top_given_x(x_c)))
         log_next = tie.log_conditional(*pairs).reshape(size)
         conditional = torch.logsumexp(log_q[:, None] + log_next + at_g, (0, 1)) + 2 * math.log(step)
-        log_w = cdvae_weights(model, x_c, x_g, 40_000, torch.Generator().manual_seed(0))
+        log_w = model.log_weights(x_c, x_g, 40_000, torch.Generator().manual_seed(0))
     for name, truth in (("joint", joint), ("conditional", conditional)):
         error = standard_error(log_w[name])
         assert error < 0.05

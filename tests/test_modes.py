@@ -6,7 +6,8 @@ import torch
 from cdvae.data.drawn import scenes
 from cdvae.data.drawn.modes import Modes
 from cdvae.data.fields import TASKS
-from cdvae.methods.baselines import Marginal, MeanPlusNoise, NearestNeighbour
+from cdvae.methods.controls import Marginal, MeanPlusNoise
+from cdvae.methods.neighbours import NearestNeighbour
 from cdvae.metrics import score_samples
 
 N = 12

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cdvae.data.fields import TASKS
-from cdvae.methods.build import build_model
+from cdvae.methods import method
 from cdvae.model import Batch
 from cdvae.runs.settings import load_profile
 from cdvae.training import Examples, NotFinite, fit, guidance_weight, kl_weight
@@ -21,7 +21,7 @@ def examples(n: int, seed: int) -> Examples:
 
 def trained(seed: int) -> tuple[nn.Module, list[dict]]:
     torch.manual_seed(seed)
-    model = build_model("gauss", TASKS["resaturation"], PROFILE)
+    model = method("gauss").build(TASKS["resaturation"], PROFILE)
     history = fit(model, examples(130, 0), examples(40, 1), PROFILE.training, seed)
     return model, history
 

@@ -11,7 +11,8 @@ from scipy.stats import bootstrap, norm
 from cdvae.report import each_example, tables, verdicts
 from cdvae.report.results import results_folder
 from cdvae.report.verdicts import QUESTIONS, Question, Resampled
-from cdvae.runs.experiment import Run
+from cdvae.runs.measures import compared
+from cdvae.runs.store import Run
 
 PHOTOS = tuple(f"COCO_{k:012d}.jpg" for k in range(300))
 
@@ -21,7 +22,7 @@ def scores(rng: np.random.Generator, **means: float) -> dict:
     each = {}
     for method, mean in means.items():
         values = mean + rng.normal(size=len(PHOTOS)).astype(np.float32)
-        each |= {(metric, method): values for metric in verdicts.METRICS}
+        each |= {(metric, method): values for metric in compared()}
     return each
 
 
@@ -114,6 +115,7 @@ class Finished:
     """An experiment whose scores are at hand, each run under a key."""
 
     profile, source = SimpleNamespace(name="some"), SimpleNamespace(name="data")
+    entry = SimpleNamespace(tasks=("motion",))
 
     def __init__(self, **keys: str):
         self.keys = keys
