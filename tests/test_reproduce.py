@@ -20,6 +20,7 @@ from cdvae.runs.parameters import PARAMETERS, checked
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
 from cdvae.tools.errors import InputError
+from cdvae.tools.files import key_of
 
 ROOT = Path(__file__).parents[1]
 EVERY = list(rows())
@@ -220,7 +221,7 @@ def test_committed_notebooks_are_as_they_ran(path, monkeypatch):
     shown = notebook["metadata"]["cdvae"]
     monkeypatch.delenv("CDVAE_OUTPUT")  # the committed results, not the tests'
     data = notebooks.data_of(path)[0]
-    assert shown["inputs"] == notebooks.key_of(
+    assert shown["inputs"] == key_of(
         notebooks.inputs(path, notebooks.profile_of(path), data)
     )
     assert path.stat().st_size < 1_000_000
