@@ -67,7 +67,9 @@ class Study:
 
     def explorer(self) -> Panel:
         """Sliders over the project's models and those of this study."""
-        return Panel(self.checkpoints(), self.tasks[0])
+        own = self.checkpoints()
+        first = [each.card["method"] for each in own.values()]
+        return Panel(own, self.tasks[0], *first[:1])
 
     def first_seed(self) -> list[Run]:
         """The runs of the first seed."""

@@ -51,11 +51,16 @@ class Panel:
     """The controls and the page; `errors` keeps every exception that was not the reader's doing.
 
     own: models of one's own by name (`checkpoints.of_run`), offered beside those that came with
-    the project; one of the same name takes its place.
+    the project; one of the same name takes its place. task and method: what it opens on.
     """
 
-    def __init__(self, own: Mapping[str, Checkpoint] | None = None, task: str = "resaturation"):
-        self.own = dict(own or {})
+    def __init__(
+        self,
+        own: Mapping[str, Checkpoint] | None = None,
+        task: str = "resaturation",
+        method: str = FIRST,
+    ):
+        self.own, self.first = dict(own or {}), method
         self.cards = checkpoints.cards() | {name: each.card for name, each in self.own.items()}
         self.controls = controls()
         self.controls["task"].value = task
@@ -176,7 +181,7 @@ class Panel:
                 "give Panel one of yours (cdvae.checkpoints.of_run)"
             )
         options = [(self.label(method, name), method) for method, name in names.items()]
-        self.offer("method", options, FIRST)
+        self.offer("method", options, self.first)
         name = names[self.controls["method"].value]
         return self.own[name] if name in self.own else checkpoints.load(name)
 
