@@ -96,9 +96,7 @@ class Model(nn.Module):
 
         Of a model without codes the nearest of DRAWN samples.
         """
-        samples = self.sample(x_c, DRAWN, generator)
-        nearest = squared_errors(samples, x_g).argmin(1)
-        return samples[torch.arange(len(x_g), device=x_g.device), nearest]
+        return nearest(self.sample(x_c, DRAWN, generator), x_g)
 
     @torch.no_grad()
     def draws(
@@ -117,6 +115,12 @@ class Model(nn.Module):
     def fields_of(self, x_c: Tensor, draws: Draws) -> Tensor:
         """The fields of draws for x_c (1, C_c, 32, 32): (n, C_g, 32, 32)."""
         return draws.z
+
+
+def nearest(samples: Tensor, x_g: Tensor) -> Tensor:
+    """Of the samples (batch, n, …) for each x_g the one with the least squared error."""
+    chosen = squared_errors(samples, x_g).argmin(1)
+    return samples[torch.arange(len(x_g), device=x_g.device), chosen]
 
 
 class CDVAE(Model):

@@ -5,8 +5,7 @@ from torch import Tensor
 
 from cdvae.methods.neighbours import Nearest, NearestNeighbour, fit_neighbours
 from cdvae.methods.registry import Method
-from cdvae.metrics import squared_errors
-from cdvae.model import DRAWN
+from cdvae.model import DRAWN, nearest
 from cdvae.tools.registry import register
 from cdvae.training import Examples
 
@@ -18,9 +17,7 @@ class Control:
         self, x_c: Tensor, x_g: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
         """x_g as the control gives it back: (batch, C_g, 32, 32)."""
-        samples = self.sample(x_c, DRAWN, generator)
-        nearest = squared_errors(samples, x_g).argmin(1)
-        return samples[torch.arange(len(x_g), device=x_g.device), nearest]
+        return nearest(self.sample(x_c, DRAWN, generator), x_g)
 
 
 class Marginal(Control):

@@ -1,6 +1,5 @@
 """Small helpers for files and settings: atomic writes, cache keys, the project's folders."""
 
-import ast
 import hashlib
 import json
 import os
@@ -71,17 +70,3 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def code_hash(*rooms: str) -> str:
-    """Hash of the meaning of some of the package's files: comments and docstrings do not count."""
-    digest = hashlib.sha256()
-    for room in rooms:
-        tree = ast.parse((Path(__file__).parents[1] / room).read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-                if isinstance(body[0].value, ast.Constant):
-                    body[0] = ast.Pass()
-        digest.update(ast.dump(tree).encode())
-    return digest.hexdigest()[:16]
