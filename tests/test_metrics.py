@@ -9,6 +9,7 @@ from scoringrules import crps_normal, es_ensemble
 from cdvae.metrics import (
     COUNTS,
     best_of,
+    energy_loss,
     energy_score,
     grid_scores,
     grid_variance,
@@ -66,6 +67,14 @@ def test_batches_do_not_change_scores():
 def test_energy_score_is_the_one_of_scoringrules():
     expected = es_ensemble(TRUTH.flatten(1).numpy(), SAMPLES.flatten(2).numpy(), estimator="fair")
     np.testing.assert_allclose(energy_score(SAMPLES, TRUTH), expected, rtol=1e-4)
+
+
+def test_energy_loss_is_the_score_and_has_a_gradient_where_samples_meet():
+    samples, truth = torch.randn(5, 6, 2, 8, 8), torch.randn(5, 2, 8, 8)
+    assert torch.allclose(energy_loss(samples, truth), energy_score(samples, truth), atol=1e-4)
+    same = torch.ones(1, 3, 1, 4, 4, requires_grad=True)
+    energy_loss(same, torch.ones(1, 1, 4, 4)).sum().backward()
+    assert torch.isfinite(same.grad).all()
 
 
 def test_energy_score_of_a_standard_normal_field():

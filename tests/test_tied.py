@@ -6,11 +6,12 @@ import torch
 
 from cdvae.data.fields import TASKS
 from cdvae.dvae import DVAE
-from cdvae.methods.registry import untrained
-from cdvae.methods.variants import AllTied
+from cdvae.methods import method
+from cdvae.methods.tied import AllTied
 from cdvae.model import CDVAE, Batch
-from cdvae.runs.experiment import Experiment, Run
+from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import load_profile
+from cdvae.runs.store import Run
 from cdvae.studies import ablations
 from cdvae.ties import GaussianTie, MDNTie
 from cdvae.tools.files import InputError
@@ -66,7 +67,7 @@ def test_untied_components_keep_their_prior():
 
 
 def test_one_component():
-    model = untrained("mdn1", TASKS["resaturation"], load_profile("smoke"))
+    model = method("mdn1").build(TASKS["resaturation"], load_profile("smoke"))
     assert isinstance(model.tie, MDNTie) and model.tie.shape[0] == 1
     batch = Batch(*torch.rand(2, 4, 1, 32, 32), *torch.zeros(2, 4, 8))
     assert torch.isfinite(model.loss(batch)["loss"])

@@ -1,4 +1,4 @@
-"""The spatial networks and the models made of them, against closed forms and by hand."""
+"""The extension and the rivals, against closed forms and by hand."""
 
 import math
 
@@ -7,15 +7,12 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from cdvae.data.fields import TASKS
-from cdvae.maps import Contraction, Expansion, energy_loss
+from cdvae.methods import method
 from cdvae.methods.flow_matching import Flow, FlowMatching
-from cdvae.methods.registry import untrained
 from cdvae.methods.spatial import SpatialCDVAE
-from cdvae.metrics import energy_score
 from cdvae.model import Batch
 from cdvae.runs.settings import load_profile
 
-SMOKE = load_profile("smoke")
 NEW = ("cdvae-spatial", "jmvae", "fm", "unet")
 
 
@@ -26,47 +23,17 @@ def batch(task: str, n: int, seed: int = 0) -> Batch:
     return Batch(x_c, x_g, torch.zeros(n, 4), torch.zeros(n, 4))
 
 
-def model_of(method: str, task: str = "motion", **changes) -> torch.nn.Module:
+def model_of(name: str, task: str = "motion", **changes) -> torch.nn.Module:
     torch.manual_seed(0)
-    model = untrained(method, TASKS[task], load_profile("smoke", **changes))
+    model = method(name).build(TASKS[task], load_profile("smoke", **changes))
     examples = batch(task, 20)
     model.standardise(examples.x_c, examples.x_g)
     return model.eval()
 
 
-def test_energy_loss_is_the_score_and_has_a_gradient_where_samples_meet():
-    samples, truth = torch.randn(5, 6, 2, 8, 8), torch.randn(5, 2, 8, 8)
-    assert torch.allclose(energy_loss(samples, truth), energy_score(samples, truth), atol=1e-4)
-    same = torch.ones(1, 3, 1, 4, 4, requires_grad=True)
-    energy_loss(same, torch.ones(1, 1, 4, 4)).sum().backward()
-    assert torch.isfinite(same.grad).all()
-
-
-def test_paths_meet_at_every_scale():
-    down, up = Contraction(3, (4, 6, 8), 10), Expansion(10, (4, 6, 8), (4, 6, 8), 2)
-    *maps, top = down(torch.rand(2, 3, 32, 32))
-    assert [tuple(m.shape[1:]) for m in maps] == [(4, 8, 8), (6, 4, 4), (8, 2, 2)]
-    assert up(top, maps).shape == (2, 2, 32, 32)
-
-
-def test_several_vectors_for_one_example_see_that_examples_maps():
-    down, up = Contraction(1, (4, 6), 10), Expansion(10, (4, 6), (4, 6), 1)
-    for parameter in up.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    *maps, _ = down(torch.rand(2, 1, 32, 32))
-    vectors = torch.randn(6, 10)
-    together = up(vectors, maps, n=3)
-    for example in range(2):
-        one = [m[example : example + 1] for m in maps]
-        for k in range(3):
-            row = 3 * example + k
-            alone = up(vectors[row : row + 1], one)
-            assert torch.allclose(alone[0], together[row], atol=1e-5)
-
-
-@pytest.mark.parametrize("method", NEW)
-def test_samples_have_their_shape_and_seed(method):
-    model, x_c = model_of(method), batch("motion", 3).x_c
+@pytest.mark.parametrize("name", NEW)
+def test_samples_have_their_shape_and_seed(name):
+    model, x_c = model_of(name), batch("motion", 3).x_c
     first, again, other = (
         model.sample(x_c, 4, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
     )
@@ -74,9 +41,9 @@ def test_samples_have_their_shape_and_seed(method):
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("method", NEW)
-def test_losses_fall(method):
-    model, examples = model_of(method).train(), batch("motion", 32)
+@pytest.mark.parametrize("name", NEW)
+def test_losses_fall(name):
+    model, examples = model_of(name).train(), batch("motion", 32)
     optimiser = torch.optim.Adam(model.parameters(), 5e-3)
     losses = []
     for step in range(60):
@@ -92,7 +59,7 @@ def test_losses_fall(method):
 @torch.no_grad()
 def test_bound_of_the_spatial_model_by_hand():
     """Each term from torch.distributions, along the same draws."""
-    spatial = {"network": {"codes_g": [2, 0, 4], "energy": 0.0, "weight_c": 0.5}}
+    spatial = {"codes_g": [2, 0, 4], "energy": 0.0, "weight_c": 0.5}
     model, examples = model_of("cdvae-spatial", spatial=spatial), batch("motion", 7)
     assert isinstance(model, SpatialCDVAE)
     torch.manual_seed(1)
@@ -129,7 +96,7 @@ def test_bound_of_the_spatial_model_by_hand():
 
 @torch.no_grad()
 def test_energy_term_of_the_spatial_model_is_weighed():
-    changes = [{"network": {"energy": weight}} for weight in (0.0, 2.5)]
+    changes = [{"energy": weight} for weight in (0.0, 2.5)]
     losses = []
     for spatial in changes:
         torch.manual_seed(1)
@@ -152,7 +119,7 @@ class Exact(FlowMatching):
 
 
 def test_flow_sampler_carries_noise_to_the_target():
-    model = Exact(1, 1, Flow((4, 4), 8, 40)).eval()
+    model = Exact(1, 1, Flow(widths=(4, 4), vector=8, evaluations=40)).eval()
     x = model.sample(torch.zeros(1, 1, 32, 32), 40, torch.Generator().manual_seed(0))
     n = x.numel()
     assert float(x.mean()) == pytest.approx(0.7, abs=5 * 0.4 / math.sqrt(n))
@@ -162,9 +129,9 @@ def test_flow_sampler_carries_noise_to_the_target():
 def test_flow_loss_is_least_at_the_exact_velocity():
     """Its excess over the exact field's loss is half the mean squared error of the velocity."""
     torch.manual_seed(0)
-    exact = Exact(1, 1, Flow((4, 4), 8, 2))
+    exact = Exact(1, 1, Flow(widths=(4, 4), vector=8, evaluations=2))
     shifted = type("Shifted", (Exact,), {"velocity": lambda *a: Exact.velocity(*a) + 0.5})(
-        1, 1, Flow((4, 4), 8, 2)
+        1, 1, Flow(widths=(4, 4), vector=8, evaluations=2)
     )
     x_g = Exact.m + Exact.s * torch.randn(400, 1, 32, 32)
     examples = Batch(torch.zeros_like(x_g), x_g, None, None)
