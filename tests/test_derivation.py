@@ -13,9 +13,9 @@ from cdvae import gaussian, guidance, model
 from cdvae.data.fields import TASKS
 from cdvae.dvae import DVAE, Ladder
 from cdvae.figures import diagrams
-from cdvae.figures import scores as plots
-from cdvae.methods import baselines
-from cdvae.methods.build import build_model
+from cdvae.figures.style import save
+from cdvae.methods import cvae, method
+from cdvae.notebook import match, open_data
 from cdvae.release import notebooks
 from cdvae.report import paper
 from cdvae.runs.settings import load_profile
@@ -52,7 +52,7 @@ def run_step(number: int) -> None:
         for line in text.splitlines()
         if re.match("(from|import) ", line)
     ]
-    names = {"study": notebooks.open_data({"profile": "smoke"})}
+    names = {"study": open_data({"profile": "smoke"})}
     default, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     try:
         for text in (setup, "\n".join(imports), *code(steps()[number])):
@@ -102,7 +102,7 @@ def exact_conditional(self, z_c, generator=None):
 BROKEN = {
     "KL in the bound": (1, gaussian, "kl", twice(gaussian.kl)),
     "KL": (2, gaussian, "kl", reversed_kl),
-    "CVAE": (5, baselines.gaussian, "kl", twice(gaussian.kl)),
+    "CVAE": (5, cvae.gaussian, "kl", twice(gaussian.kl)),
     "sampling from the top": (7, DVAE, "descend", lambda self, z, generator=None: z),
     "merge": (8, gaussian, "product", printed_product),
     "merge in the DVAE": (9, gaussian, "product", printed_product),
@@ -140,28 +140,28 @@ def test_the_same_steps_pass_alone(number):
 
 def test_match_compares_numbers_arrays_and_expressions(capsys):
     x = sp.symbols("x")
-    assert notebooks.match("number", 1.0, 1.05, 0.1)
+    assert match("number", 1.0, 1.05, 0.1)
     assert capsys.readouterr().out == (
         "number\n    expected 1, computed 1.05, match True (within 0.1)\n"
     )
-    assert not notebooks.match("number", 1.0, 1.05)
-    assert notebooks.match("arrays", np.zeros(3), torch.zeros(3))
-    assert not notebooks.match("arrays", 0.0, np.array([0.0, 0.0, 1e-6]), 1e-9)
-    assert not notebooks.match("arrays", 0.0, np.array([0.0, np.nan]), 1e-9)
-    assert notebooks.match("expressions", (x + 1) ** 2, x**2 + 2 * x + 1)
-    assert not notebooks.match("expressions", (x + 1) ** 2, x**2)
+    assert not match("number", 1.0, 1.05)
+    assert match("arrays", np.zeros(3), torch.zeros(3))
+    assert not match("arrays", 0.0, np.array([0.0, 0.0, 1e-6]), 1e-9)
+    assert not match("arrays", 0.0, np.array([0.0, np.nan]), 1e-9)
+    assert match("expressions", (x + 1) ** 2, x**2 + 2 * x + 1)
+    assert not match("expressions", (x + 1) ** 2, x**2)
 
 
-@pytest.mark.parametrize("method", ["gauss", "mdn12", "shallow"])
-def test_figure_2_shows_the_sizes_of_the_model(method):
+@pytest.mark.parametrize("name", ["gauss", "mdn12", "shallow"])
+def test_figure_2_shows_the_sizes_of_the_model(name):
     profile = load_profile("quick", network={"latents": [21, 22, 23], "shallow": 24, "hidden": 77})
-    texts = said(diagrams.figure2(build_model(method, TASKS["motion"], profile)))
-    for size in ("24",) if method == "shallow" else ("21", "22", "23"):
+    texts = said(diagrams.figure2(method(name).build(TASKS["motion"], profile)))
+    for size in ("24",) if name == "shallow" else ("21", "22", "23"):
         assert sum(text.endswith(f"\n{size}") for text in texts) == 2  # z_c and z_g
     assert any("FC 77–77" in text for text in texts)
     assert any("3 × 32 × 32" in text for text in texts)
     assert any("2 × 32 × 32" in text for text in texts)
-    tied = {"gauss": "18 of 23", "mdn12": "12", "shallow": "19 of 24"}[method]
+    tied = {"gauss": "18 of 23", "mdn12": "12", "shallow": "19 of 24"}[name]
     assert any(tied in text for text in texts)
 
 
@@ -170,9 +170,9 @@ def said(figure) -> list[str]:
 
 
 def drawings() -> dict:
-    built = {name: build_model(name, TASKS["motion"], load_profile("paper")) for name in ("mdn12",)}
+    built = method("mdn12").build(TASKS["motion"], load_profile("paper"))
     return {
-        "figure2": diagrams.figure2(built["mdn12"]),
+        "figure2": diagrams.figure2(built),
         "graphical_models": diagrams.graphical_models(3),
     }
 
@@ -194,7 +194,7 @@ def test_drawings_fit_a_column_and_no_text_touches_another(name):
 def test_drawings_are_the_same_bytes_each_time(tmp_path):
     for run in ("first", "second"):
         for name, figure in drawings().items():
-            plots.save(figure, tmp_path / run / name)
+            save(figure, tmp_path / run / name)
     files = sorted((tmp_path / "first").iterdir())
     assert len(files) == 4
     for path in files:
