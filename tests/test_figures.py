@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from cdvae import cli
 from cdvae.data.clips.ucf101 import clip_path
 from cdvae.data.drawn import scenes
 from cdvae.data.fields import TASKS
@@ -14,9 +15,9 @@ from cdvae.data.photos.originals import photo
 from cdvae.data.sources import original
 from cdvae.figures import captions, shown
 from cdvae.figures import samples as figures
-from cdvae.figures.gallery import Gallery, scenes_of
-from cdvae.figures.scores import save
-from cdvae.report.results import finish, results_folder
+from cdvae.figures.gallery import Gallery, drawn_pictures
+from cdvae.figures.style import save
+from cdvae.report.results import figures_folder, finish, results_folder
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import load_profile
 from cdvae.tools.files import InputError, sha256
@@ -91,8 +92,8 @@ def test_figures_have_the_same_bytes_twice(kept, tmp_path):
 
 
 def test_the_command_draws_all_and_says_what_each_shows(kept, capsys):
-    assert figures.main(["--profile", "smoke"]) == 0
-    folder = figures.figures_folder("smoke", "scenes")
+    assert cli.main(["figures", "--profile", "smoke"]) == 0
+    folder = figures_folder("smoke", "scenes")
     names = ["figure1", "figure5", "figure7", "figure7b", "figure8", "figure8b"]
     for name in names:
         assert (folder / f"{name}.png").exists() and (folder / f"{name}.pdf").exists()
@@ -112,7 +113,7 @@ def test_the_command_draws_all_and_says_what_each_shows(kept, capsys):
     ],
 )
 def test_bad_input_is_one_sentence(arguments, message, capsys):
-    assert figures.main(arguments) == 2
+    assert cli.main(["figures", *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -125,7 +126,7 @@ def relighting_of_scenes(change: float) -> Gallery:
     made = shown.Shown(
         "relighting", test.ids[:2], x_g, image, samples, {"gauss": x_g}, {"gauss": {}}
     )
-    return Gallery(made, "scenes", None, scenes_of("smoke", {"relighting": made}))
+    return Gallery(made, "scenes", None, drawn_pictures("smoke", "scenes", made))
 
 
 def test_pictures_are_the_originals_where_z_g_is_z_o_and_darker_where_it_is_darker():
@@ -142,7 +143,7 @@ def test_scenes_that_are_not_the_profiles_are_refused():
     gallery = relighting_of_scenes(0.1)
     gallery.shown.image[:] = 0.5
     with pytest.raises(InputError, match="are old"):
-        scenes_of("smoke", {"relighting": gallery.shown})
+        drawn_pictures("smoke", "scenes", gallery.shown)
 
 
 def test_photos_need_their_root(kept):
