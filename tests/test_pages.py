@@ -3,11 +3,13 @@
 import importlib
 import math
 import re
+import shlex
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from cdvae import cli
 from cdvae.figures import captions
 from cdvae.release import notebooks
 from cdvae.report import paper
@@ -87,6 +89,33 @@ def test_settings_and_code_that_the_pages_quote_exist(page):
         actual = getattr(holder, setting) if setting else holder
         actual = list(actual) if isinstance(actual, tuple) else actual
         assert value == str(actual), f"{name} is {actual}, not {value}"
+
+
+def commands_quoted(page: Path) -> list[list[str]]:
+    """The arguments of each `cdvae …` that a page tells its reader to type."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)
+    lines = [line for block in blocks for line in block.splitlines()]
+    typed = [part.strip() for line in lines for part in line.partition("#")[0].split("&&")]
+    spoken = re.findall(r"`(cdvae [a-z][^`…]*)`", text)  # without options only its name is meant
+    typed += [each if " --" in each else f"{each} --help" for each in spoken]
+    return [shlex.split(each)[1:] for each in typed if each.startswith("cdvae ")]
+
+
+WITH_COMMANDS = [ROOT / "README.md", ROOT / "cdvae" / "data" / "README.md"]
+
+
+@pytest.mark.parametrize(
+    "page", [*WITH_COMMANDS, *PAGES], ids=lambda p: f"{p.parent.name}-{p.name}"
+)
+def test_commands_that_the_pages_quote_are_understood(page):
+    found = commands_quoted(page)
+    assert found or page not in WITH_COMMANDS
+    for arguments in found:
+        try:
+            cli.parser().parse_args(arguments)
+        except SystemExit as stopped:  # --help stops it
+            assert stopped.code == 0, arguments
 
 
 def test_the_shares_without_light_are_those_of_the_caption():
