@@ -33,7 +33,7 @@ def made_up_ablations() -> pd.DataFrame:
 
 def test_variants_stand_beside_what_they_vary():
     table = chapters.ablation_table(made_up_ablations()).set_index(["what", "setting"])
-    head = metric("best_error").label
+    head = metric("best_error").head
     assert table.loc[("guidance", "off"), head] == "3.00 (was 2.00)"
     assert table.loc[("components", "1"), head] == "6.00 (was 3.00)"  # mdn1 beside mdn4
     assert "base" not in table.index

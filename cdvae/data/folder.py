@@ -104,7 +104,7 @@ def checked(root: Path, workers: int | None = None) -> list[Report]:
 FOLDER = register(
     DataSet(
         name="folder",
-        title="Own folder",
+        title="a folder of one's own",
         tasks=(*PHOTO_TASKS, "motion"),
         make=examples.makers(photo_parts) | {"motion": partial(make_clips, listed)},
         stamp=stamp,

@@ -48,7 +48,7 @@ def table(each: pd.DataFrame) -> str:
     """One row a method, a column for each task and score."""
     tasks = [task for task in LAYERS if task in set(each.task)]
     shown = [metric(name) for name in SCORES]
-    heads = [f"{task}: {each.label}" for task in tasks for each in shown]
+    heads = [f"{task}: {each.head}" for task in tasks for each in shown]
     lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for name in ordered(each.method):
         cells = []

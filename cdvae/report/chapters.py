@@ -60,7 +60,7 @@ def score_table(scores: pd.DataFrame, task: str) -> pd.DataFrame:
         row = {"method": label(name)}
         for score in SHOWN:
             m, found = metric(score), mine.loc[score]
-            row[m.label] = cell(m.scale * found["mean"], m.scale * found["std"], None, m.digits)
+            row[m.head] = cell(m.scale * found["mean"], m.scale * found["std"], None, m.digits)
         rows.append(row | {"seeds": int(mine["count"].max()), "test examples": sizes[name]})
     return pd.DataFrame(rows)
 
@@ -151,7 +151,7 @@ def ablation_table(ablations: pd.DataFrame) -> pd.DataFrame:
         for score in ("best_error", "variance", "energy_score"):
             m = metric(score)
             value, was = m.scale * found[score], m.scale * plain[score]
-            row[m.label] = f"{value:.{m.digits}f} (was {was:.{m.digits}f})"
+            row[m.head] = f"{value:.{m.digits}f} (was {was:.{m.digits}f})"
         rows.append(row)
     return pd.DataFrame(rows)
 

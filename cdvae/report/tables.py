@@ -57,7 +57,7 @@ def proper_scores(scores: pd.DataFrame, task: str) -> pd.DataFrame:
         row = {"method": label(method)}
         for name in [name for name in names if name in mine.index]:
             m, found = metric(name), mine.loc[name]
-            row[m.label] = cell(m.scale * found["mean"], m.scale * found["std"], None, m.digits)
+            row[m.label] = cell(found["mean"], found["std"], None, m.unscaled_digits)
         rows.append(row)
     return pd.DataFrame(rows)
 

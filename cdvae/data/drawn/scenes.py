@@ -127,7 +127,7 @@ def label_names(request: Request) -> tuple[str, ...]:
 SCENES = register(
     DataSet(
         name="scenes",
-        title="Built-in scenes",
+        title="the built-in world",
         tasks=("relighting", "resaturation", "motion"),
         make=make,
         label_names=label_names,

@@ -102,7 +102,7 @@ def checked(root: Path, workers: int | None = None) -> list[Report]:
 COCO = register(
     DataSet(
         name="coco",
-        title="MS-COCO",
+        title="MS-COCO photos",
         tasks=("relighting", "resaturation"),
         make=examples.makers(photo_parts),
         stamp=partial(examples.stamp, photo_parts),
@@ -114,7 +114,7 @@ COCO = register(
 TINY_IMAGENET = register(
     DataSet(
         name="tiny-imagenet",
-        title="Tiny ImageNet",
+        title="Tiny ImageNet photos",
         tasks=COCO.tasks,
         make=COCO.make,
         stamp=COCO.stamp,
