@@ -14,8 +14,8 @@ from cdvae.tools.registry import entries, register
 class Metric:
     """A score of samples.
 
-    label: what tables call it. unit: "unit" and "unit²" stand for that of the
-    task's field, anything else for itself. scale: 100 where tables of one task show it × 10⁻²; digits: how many then stand
+    label: what tables call it. unit: "unit" and "unit²" stand for that of the task's field,
+    anything else for itself. scale: 100 where tables show it × 10⁻²; digits: how many then stand
     behind the point.
     smaller_is_better: None where neither is better. compared: whether pairs of methods are
     (comparisons.csv). of: of a score of one's own, the function of samples (batch, n, C, 32, 32)
