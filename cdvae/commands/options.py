@@ -1,6 +1,13 @@
 """Options that several commands share, with help texts made from the registries."""
 
 import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdvae.runs.experiment import Experiment
+
+CODES = "exit codes: 0 all well; 1 something was skipped or failed, and is named; 2 cannot be done"
 
 
 def place(command: argparse.ArgumentParser, profile: str = "quick") -> None:
@@ -28,7 +35,22 @@ def listed() -> str:
 
     methods = "\n".join(f"  {name:14s} {each.about or each.label}" for name, each in rows().items())
     data = "\n".join(f"  {name:14s} {each.title}" for name, each in data_sets().items())
-    return f"methods:\n{methods}\n\ndata:\n{data}"
+    return f"methods:\n{methods}\n\ndata:\n{data}\n\n{CODES}"
+
+
+def skipped(experiment: "Experiment", tasks: list[str]) -> int:
+    """Say what of the data was skipped, now or when it was read; returns the exit code."""
+    from cdvae.data.report import Report
+
+    code = 0
+    for task in dict.fromkeys(tasks):
+        for path in sorted(experiment.plan(task).folder().glob("report-*.json")):
+            report = Report.load(path)
+            if count := len(report.skipped):
+                said = f"{count:,} of {report.n_found:,} {report.unit} skipped, named in {path}"
+                print(f"cdvae: {report.source}, {task}: {said}", file=sys.stderr)
+                code = 1
+    return code
 
 
 class Registered(argparse.HelpFormatter):

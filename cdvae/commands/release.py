@@ -2,6 +2,9 @@
 
 import argparse
 
+from cdvae.tools.errors import InputError
+from cdvae.tools.files import checkout
+
 
 def add_to(commands) -> None:
     """Add these commands."""
@@ -14,13 +17,21 @@ def add_to(commands) -> None:
     one.set_defaults(action=notebooks)
 
 
+def needs_checkout() -> None:
+    """Raise InputError where there is nothing that could be committed."""
+    if checkout() is None:
+        raise InputError("no checkout here: clone the project and `pip install -e .` in it")
+
+
 def readme(options: argparse.Namespace) -> None:
     from cdvae.release.readme import update
 
+    needs_checkout()
     update()
 
 
 def notebooks(options: argparse.Namespace) -> None:
     from cdvae.release.notebooks import refresh
 
+    needs_checkout()
     refresh(options.names)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from cdvae.commands.options import REGISTERED, compute, place
+from cdvae.commands.options import REGISTERED, compute, place, skipped
 
 
 def add_to(commands) -> None:
@@ -25,7 +25,7 @@ def add_to(commands) -> None:
     drawn.set_defaults(action=draw_figures)
 
 
-def reproduce(options: argparse.Namespace) -> None:
+def reproduce(options: argparse.Namespace) -> int:
     """Train and score, draw what is shown, then run the notebooks on the finished results."""
     from cdvae.release import notebooks
     from cdvae.report.results import figures_folder, results_folder
@@ -35,7 +35,7 @@ def reproduce(options: argparse.Namespace) -> None:
     parameters = checked({name: getattr(options, name) for name in PARAMETERS})
     if options.dry_run:
         return dry_run(parameters)
-    make_results(parameters)
+    code = make_results(parameters)
     folder = results_folder(options.profile, options.data)
     waiting = left(parameters)
     progress = Progress(len(waiting))
@@ -47,10 +47,12 @@ def reproduce(options: argparse.Namespace) -> None:
     print(f"\nresults: {folder}")
     for figure in sorted(figures_folder(options.profile, options.data).glob("*.png")):
         print(f"figure:  {figure}")
+    return code
 
 
-def make_results(parameters: dict) -> None:
-    """Train and score what is missing, of the tables and of Visual Dynamics."""
+def make_results(parameters: dict) -> int:
+    """Train and score what is missing, of the tables and of Visual Dynamics; returns 1 where data
+    were skipped."""
     from cdvae.data.sources import data_sets
     from cdvae.dynamics import results as frames
     from cdvae.dynamics.rows import DATA
@@ -59,14 +61,16 @@ def make_results(parameters: dict) -> None:
     from cdvae.report.results import results_folder
     from cdvae.runs.experiment import open_runs
 
-    profile, data = parameters["profile"], parameters["data"]
+    profile, data, code = parameters["profile"], parameters["data"], 0
     if data in data_sets() or data not in DATA:  # an unknown name is refused here
         experiment, runs = open_runs(**parameters)
         verdicts.finish(experiment, runs)
         shown.update(experiment, runs, results_folder(profile, data))
+        code = skipped(experiment, [run.task for run in runs])
     if data in DATA and not parameters["methods"]:
         place = (profile, data, parameters["root"], parameters["device"])
         frames.finish(frames.open_dynamics(*place))
+    return code
 
 
 def print_tables(profile: str, data: str) -> None:
@@ -88,7 +92,7 @@ def left(parameters: dict) -> list[Path]:
     return [p for p in every if not notebooks.is_current(folder / p.name, p, parameters)]
 
 
-def dry_run(parameters: dict) -> None:
+def dry_run(parameters: dict) -> int:
     """Say what would be made, with its time and memory as a few steps here let one expect."""
     from cdvae.data.sources import data_sets
     from cdvae.dynamics.rows import DATA
@@ -100,6 +104,7 @@ def dry_run(parameters: dict) -> None:
         print(report(estimates(*open_runs(**parameters)), cores()))
     names = ", ".join(path.stem for path in left(parameters))
     print(f"notebooks to run: {names or 'none'}")
+    return 0
 
 
 def draw_figures(options: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from cdvae.commands.options import REGISTERED, compute, place
+from cdvae.commands.options import REGISTERED, compute, place, skipped
 from cdvae.tools.errors import InputError
 
 
@@ -31,7 +31,7 @@ def one_run(options: argparse.Namespace):
     return experiment, run
 
 
-def train(options: argparse.Namespace) -> None:
+def train(options: argparse.Namespace) -> int:
     from cdvae.methods import learned
     from cdvae.tools.progress import Progress
 
@@ -43,11 +43,13 @@ def train(options: argparse.Namespace) -> None:
     experiment.ensure_trained(run, progress)
     progress.close()
     print(experiment.checkpoint(run))
+    return skipped(experiment, [run.task])
 
 
-def evaluate(options: argparse.Namespace) -> None:
+def evaluate(options: argparse.Namespace) -> int:
     from cdvae.report import results
 
     experiment, run = one_run(options)
     scores = results.finish(experiment, [run])
     print(scores[["metric", "n_samples", "value", "unit"]].to_string(index=False))
+    return skipped(experiment, [run.task])

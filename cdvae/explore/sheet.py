@@ -50,8 +50,9 @@ class Sheet:
         self.axis.set_axis_off()
 
     def text(self, x: float, y: float, text: str, **style) -> None:
-        """Text whose line begins at x and stands on y."""
-        self.axis.text(x, y, text, **{"color": INK, "fontsize": 9, "clip_on": False} | style)
+        """Text whose line begins at x and stands on y; dollars in it are dollars, no formula."""
+        plain = {"color": INK, "fontsize": 9, "clip_on": False, "parse_math": False}
+        self.axis.text(x, y, text, **plain | style)
 
     def tile(self, tile: Tile, x: float, y: float, side: float) -> None:
         """A tile with its title above; a picture that is not square keeps its shape in it."""

@@ -8,8 +8,8 @@ from cdvae import checkpoints
 from cdvae.data.sources import data_sets
 from cdvae.report import chapters, results
 from cdvae.runs.parameters import PARAMETERS, checked
-from cdvae.tools.errors import Failed
-from cdvae.tools.files import atomic, key_of, project_root, sha256, write_text
+from cdvae.tools.errors import Failed, InputError
+from cdvae.tools.files import atomic, checkout, key_of, sha256, write_text
 from cdvae.tools.meaning import meaning_of_text
 
 KERNEL = "python3"
@@ -25,9 +25,20 @@ class NotebookFailed(Failed):
     """A notebook did not run to its end; the message says where, why, and what is left of it."""
 
 
+def folder() -> Path:
+    """Where the notebooks lie: in the checkout, else in the installed package."""
+    place = checkout() or Path(__file__).parents[1]
+    return place / "notebooks"
+
+
 def numbered(data: str | None = None) -> list[Path]:
-    """The project's notebooks in order; with `data`, those that this data set is for."""
-    every = sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    """The project's notebooks in order; with `data`, those that this data set is for.
+
+    Raises InputError where the package came without them.
+    """
+    every = sorted(folder().glob("[0-9][0-9]_*.ipynb"))
+    if not every:
+        raise InputError(f"no notebooks in {folder()}: install again, from a wheel or a clone")
     return [path for path in every if data is None or data in data_of(path)]
 
 
@@ -101,23 +112,30 @@ def unfinished(notebook: dict) -> list[str]:
         if cell["cell_type"] != "code" or not "".join(cell["source"]).strip():
             continue
         if cell["execution_count"] is None:
-            found.append(f"cell {number} did not run")
+            found.append(f"cell {number}\nit did not run: its kernel ended")
         found += [
-            f"cell {number}: {output['ename']}: {output['evalue']}"
+            f"cell {number}\n{output['ename']}: {last_line(output['evalue'])}"
             for output in cell["outputs"]
             if output["output_type"] == "error"
         ]
     return found
 
 
+def last_line(text: str) -> str:
+    """The last line of what an error says."""
+    return (text.strip().splitlines() or [""])[-1]
+
+
 def run(path: Path, output: Path, parameters: dict) -> None:
     """Execute a notebook by papermill into `output`, stripped of what changes from run to run.
 
     Raises NotebookFailed if a cell failed or did not run (papermill alone overlooks the latter);
-    the half-run notebook is then kept beside `output`.
+    the half-run notebook is then kept beside `output`, until a later run succeeds.
     """
     import papermill
+    from nbclient.exceptions import DeadKernelError
 
+    half = output.with_name(f"{output.stem}.failed.ipynb")
     parameters = checked(parameters)
     with atomic(output) as temporary:
         try:
@@ -130,14 +148,14 @@ def run(path: Path, output: Path, parameters: dict) -> None:
                 log_output=False,
                 extra_arguments=QUIET,
             )
-        except papermill.PapermillExecutionError:
+        except (papermill.PapermillExecutionError, DeadKernelError):
             pass  # `unfinished` says where
         executed = read(temporary)
         if problems := unfinished(executed):
-            half = output.with_name(f"{output.stem}.failed.ipynb")
             write(stripped(executed), half)
             raise NotebookFailed(f"{path.name}, {problems[0]}\nhalf-run notebook: {half}")
         write(stripped(executed) | {"metadata": plain_metadata(stamp(path, parameters))}, temporary)
+    half.unlink(missing_ok=True)
 
 
 def stripped(notebook: dict) -> dict:

@@ -1,52 +1,176 @@
 """Small helpers for files and settings: atomic writes, cache keys, the project's folders."""
 
+import errno
 import hashlib
 import json
 import os
+import platform
+import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from cdvae.tools.errors import InputError as InputError
 
+CACHE, OUTPUT = "CDVAE_CACHE", "CDVAE_OUTPUT"
+OLD = 86_400.0  # seconds after which another machine's temporary file is taken for left behind
+TEMPORARY = re.compile(r"\..*-cdvae([0-9a-f]{6})\.([0-9]+)-[^-.]*(\..*)?", re.DOTALL)
+UNWRITABLE = {
+    getattr(errno, name)
+    for name in "EACCES EPERM EROFS ENOSPC EDQUOT EFBIG ENOTDIR EEXIST EISDIR EIO".split()
+    if hasattr(errno, name)
+}
+
+
+def checkout() -> Path | None:
+    """The checkout that this package lies in; None where it was installed without one."""
+    above = Path(__file__).resolve().parents[2]
+    return above if (above / "notebooks").is_dir() and (above / "pyproject.toml").exists() else None
+
 
 def project_root() -> Path:
-    """The checkout that this package was installed from (`pip install -e .`), else the cwd."""
-    checkout = Path(__file__).resolve().parents[2]
-    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+    """The checkout that this package lies in (`pip install -e .`), else the current folder."""
+    return checkout() or Path.cwd()
 
 
 def output_root() -> Path:
     """Where results/ and figures/ are written: $CDVAE_OUTPUT, else the project."""
-    return Path(os.environ.get("CDVAE_OUTPUT") or project_root())
+    return given(OUTPUT) or project_root()
 
 
 def cache_root() -> Path:
     """Where fields, checkpoints and scores are kept: $CDVAE_CACHE, else `.cache` in the project."""
-    return Path(os.environ.get("CDVAE_CACHE") or project_root() / ".cache")
+    return given(CACHE) or project_root() / ".cache"
+
+
+def given(variable: str) -> Path | None:
+    """The folder that an environment variable names; None where it is not set."""
+    value = os.environ.get(variable)
+    return Path(value).expanduser() if value else None
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path; on success it replaces `path`, on failure it is removed.
 
-    A killed run therefore leaves the whole file or none.
+    A killed run therefore leaves the whole file or none, and a temporary file that a later run
+    sweeps. Raises InputError where the folder cannot be written, or is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        prefix = f".{path.stem[:40]}-cdvae{place_of_processes()}.{os.getpid()}-"
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)  # mkstemp makes private files
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """What the file system refuses while files are written to a folder becomes one sentence."""
     try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes private files
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except Exception as error:
+        number = number_of(error)
+        where = getattr(error, "filename", None)
+        elsewhere = isinstance(where, (str, Path)) and not is_below(Path(where), folder)
+        if number not in UNWRITABLE or elsewhere:
+            raise
+        raise InputError(unwritable(folder, number)) from error
+
+
+def number_of(error: Exception) -> int | None:
+    """The system's number for an error, which safetensors has in its text alone."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found and type(error).__name__ == "SafetensorError" else None
+
+
+def is_below(path: Path, folder: Path) -> bool:
+    """Whether a path is a folder, lies in it or is one that the folder lies in."""
+    path, folder = path.absolute(), folder.absolute()
+    return path.is_relative_to(folder) or folder.is_relative_to(path)
+
+
+def unwritable(folder: Path, number: int) -> str:
+    """One sentence: which folder cannot be written, why, and what to do."""
+    roots = {CACHE: cache_root(), OUTPUT: output_root()}
+    place = folder.absolute()
+    inside = [name for name, root in roots.items() if place.is_relative_to(root.absolute())]
+    room = "make room, or " if number in (errno.ENOSPC, getattr(errno, "EDQUOT", None)) else ""
+    remedy = f"set {inside[0]} to" if inside else "choose"
+    return (
+        f"cannot write to {folder} ({os.strerror(number)}): "
+        f"{room}{remedy} a folder that can be written"
+    )
+
+
+@cache
+def place_of_processes() -> str:
+    """Six hex digits of the machine, or the container, that numbers the processes here."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return key_of(platform.node(), space)[:6]
+
+
+@cache
+def sweep(folder: Path) -> None:
+    """Remove the temporary files in a folder that killed runs have left, once in a process."""
+    for entry in list(os.scandir(folder)):
+        found = TEMPORARY.fullmatch(entry.name)
+        if found and is_left_behind(Path(entry.path), found[1], int(found[2])):
+            Path(entry.path).unlink(missing_ok=True)
+
+
+def sweep_all() -> None:
+    """The same for every folder that results and the cache have."""
+    for root in (cache_root(), output_root() / "results", output_root() / "figures"):
+        for folder, _, _ in os.walk(root):
+            try:
+                sweep(Path(folder))
+            except OSError:  # another's folder, or gone by now
+                continue
+
+
+def is_left_behind(path: Path, place: str, process: int) -> bool:
+    """Whether nobody writes a temporary file any more: its process is gone, or cannot be known
+    and the file is old."""
+    if place == place_of_processes():
+        return not is_alive(process)
+    try:
+        return time.time() - path.stat().st_mtime > OLD
+    except OSError:
+        return False
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process of that number runs here; a zombie does not."""
+    if os.name == "nt":  # where signal 0 would end it
+        return True
+    try:
+        os.kill(process, 0)
+        about = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's, or no /proc
+        return True
+    return about.rpartition(")")[2].split()[0] != "Z"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,15 +8,20 @@ from pathlib import Path
 
 import torch
 
-from cdvae.tools.files import project_root
+from cdvae.tools.files import checkout
 
 PACKAGES = ("cdvae", "torch", "numpy", "scipy", "scikit-learn", "pandas", "opencv-python-headless")
 
 
 def git(*arguments: str) -> str | None:
-    """What git prints about the project, or None where there is no git or no checkout."""
-    command = ["git", "-C", str(project_root()), *arguments]
+    """What git prints about the project's checkout; None where there is none, and where another
+    repository holds it that does not track it."""
+    if (place := checkout()) is None:
+        return None
+    ours = ["git", "-C", str(place), "ls-files", "--error-unmatch", "cdvae/__init__.py"]
+    command = ["git", "-C", str(place), *arguments]
     try:
+        subprocess.run(ours, capture_output=True, check=True)
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
