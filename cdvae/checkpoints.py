@@ -5,6 +5,8 @@ method of one's own too. Publishing is `release.models`.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -86,13 +88,14 @@ def load(name: str) -> Checkpoint:
         raise InputError(f"no checkpoint '{name}' in {folder()}: {has}")
     path = folder() / f"{name}.safetensors"
     card = read_card(path.with_suffix(".json"))
-    if sha256(path) != card["sha256"]:
-        raise InputError(f"{path} is not the file that its card describes: get both again")
-    profile = load_profile(card["profile"], **card["settings"])
-    task = task_named(card["task"])
-    with torch.random.fork_rng(devices=()):  # initial weights are drawn, and thrown away
-        model = method(card["method"]).build(task, profile)
-    model.load_state_dict(load_file(path))  # in single precision, as the model is
+    with whole(path):
+        if sha256(path) != card["sha256"]:
+            raise InputError(f"{path} is not the file that its card describes: get both again")
+        profile = load_profile(card["profile"], **card["settings"])
+        task = task_named(card["task"])
+        with torch.random.fork_rng(devices=()):  # initial weights are drawn, and thrown away
+            model = method(card["method"]).build(task, profile)
+        model.load_state_dict(load_file(path))  # in single precision, as the model is
     return Checkpoint(name, model.eval().requires_grad_(False), task, card)
 
 
@@ -122,19 +125,21 @@ def overview() -> list[dict]:
     """One row a checkpoint, from its card; errors, variances × 10⁻², changes × 10⁻³."""
     rows = []
     for name, card in cards().items():
-        score = {row["metric"]: row for row in card["scores"] if row["n_samples"] in (1, 100)}
-        rounded = card["rounding_to_half_precision"]
-        rows.append(
-            {
-                "checkpoint": name,
-                "training examples": score["best_error"]["n_train"],
-                "best error of 100": 100 * score["best_error"]["value"],
-                "variance": 100 * score["variance"]["value"],
-                "largest change by rounding": 1000 * rounded["largest_change"],
-                "MB": card["bytes"] / 1e6,
-            }
-        )
+        with whole(folder() / f"{name}.json"):
+            rows.append({"checkpoint": name, **summary_of(card)})
     return rows
+
+
+def summary_of(card: dict) -> dict:
+    """What the overview shows of a card."""
+    score = {row["metric"]: row for row in card["scores"] if row["n_samples"] in (1, 100)}
+    return {
+        "training examples": score["best_error"]["n_train"],
+        "best error of 100": 100 * score["best_error"]["value"],
+        "variance": 100 * score["variance"]["value"],
+        "largest change by rounding": 1000 * card["rounding_to_half_precision"]["largest_change"],
+        "MB": card["bytes"] / 1e6,
+    }
 
 
 def cards() -> dict[str, dict]:
@@ -146,4 +151,19 @@ def read_card(path: Path) -> dict:
     """A model card; InputError if it is missing."""
     if not path.is_file():
         raise InputError(f"{path} is missing: get the checkpoint and its card again")
-    return json.loads(path.read_text(encoding="utf-8"))
+    with whole(path):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """Whatever is wrong with a checkpoint or its card becomes one sentence."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+        raise InputError(
+            f"{path} is damaged or of other settings ({why}): get the checkpoint and its card again"
+        ) from error

@@ -1,6 +1,7 @@
 """`cdvae reproduce`: every run of a profile, its tables, its notebooks; and `cdvae figures`."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from cdvae.commands.options import REGISTERED, compute, place, skipped
@@ -43,6 +44,9 @@ def reproduce(options: argparse.Namespace) -> int:
         notebooks.run(path, folder / "notebooks" / path.name, parameters)
         progress.step(f"ran {path.name}")
     progress.close()
+    for path, why in notebooks.left_out(options.data).items():
+        print(f"cdvae: {path.name} is left out, {why}", file=sys.stderr)
+        code = 1
     print_tables(options.profile, options.data)
     print(f"\nresults: {folder}")
     for figure in sorted(figures_folder(options.profile, options.data).glob("*.png")):
@@ -88,8 +92,9 @@ def left(parameters: dict) -> list[Path]:
     from cdvae.report.results import results_folder
 
     folder = results_folder(parameters["profile"], parameters["data"]) / "notebooks"
-    every = notebooks.numbered(parameters["data"])
-    return [p for p in every if not notebooks.is_current(folder / p.name, p, parameters)]
+    without, every = notebooks.left_out(parameters["data"]), notebooks.numbered(parameters["data"])
+    able = [path for path in every if path not in without]
+    return [p for p in able if not notebooks.is_current(folder / p.name, p, parameters)]
 
 
 def dry_run(parameters: dict) -> int:

@@ -9,11 +9,11 @@ from cdvae.data.sources import data_sets
 from cdvae.report import chapters, results
 from cdvae.runs.parameters import PARAMETERS, checked
 from cdvae.tools.errors import Failed, InputError
-from cdvae.tools.files import atomic, checkout, key_of, sha256, write_text
+from cdvae.tools.files import atomic, key_of, project_root, sha256, write_text
 from cdvae.tools.meaning import meaning_of_text
 
 KERNEL = "python3"
-QUIET = ["--log-level=ERROR"]  # a local kernel's warning of its port alarms for nothing
+QUIET = ["--log-level=CRITICAL"]  # what a local kernel says of its port and its end only alarms
 FRAMES = "08_visual_dynamics"  # the notebook with data and models of its own
 EXPLORER = "09_explore"  # the notebook that reads the checkpoints
 CHAPTERS = "10_beyond"  # the notebook that reads the tables of every data set
@@ -26,9 +26,8 @@ class NotebookFailed(Failed):
 
 
 def folder() -> Path:
-    """Where the notebooks lie: in the checkout, else in the installed package."""
-    place = checkout() or Path(__file__).parents[1]
-    return place / "notebooks"
+    """Where the notebooks lie."""
+    return project_root() / "notebooks"
 
 
 def numbered(data: str | None = None) -> list[Path]:
@@ -40,6 +39,13 @@ def numbered(data: str | None = None) -> list[Path]:
     if not every:
         raise InputError(f"no notebooks in {folder()}: install again, from a wheel or a clone")
     return [path for path in every if data is None or data in data_of(path)]
+
+
+def left_out(data: str) -> dict[Path, str]:
+    """Those of a data set's notebooks that cannot run in this installation, and why."""
+    why = "the package has no checkpoints: clone the project and `pip install -e .` in the clone"
+    found = [path for path in numbered(data) if path.stem == EXPLORER and not checkpoints.names()]
+    return dict.fromkeys(found, why)
 
 
 def profile_of(path: Path) -> str:

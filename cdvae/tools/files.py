@@ -33,18 +33,19 @@ def checkout() -> Path | None:
 
 
 def project_root() -> Path:
-    """The checkout that this package lies in (`pip install -e .`), else the current folder."""
-    return checkout() or Path.cwd()
+    """What the project comes with, notebooks and committed results: the checkout, else the
+    installed package, which brings notebooks and tables, no checkpoints and figures."""
+    return checkout() or Path(__file__).resolve().parents[1]
 
 
 def output_root() -> Path:
-    """Where results/ and figures/ are written: $CDVAE_OUTPUT, else the project."""
-    return given(OUTPUT) or project_root()
+    """Where results/ and figures/ are written: $CDVAE_OUTPUT, else the checkout, else here."""
+    return given(OUTPUT) or checkout() or Path.cwd()
 
 
 def cache_root() -> Path:
-    """Where fields, checkpoints and scores are kept: $CDVAE_CACHE, else `.cache` in the project."""
-    return given(CACHE) or project_root() / ".cache"
+    """Where fields, checkpoints and scores are kept: $CDVAE_CACHE, else `.cache` there, too."""
+    return given(CACHE) or (checkout() or Path.cwd()) / ".cache"
 
 
 def given(variable: str) -> Path | None:

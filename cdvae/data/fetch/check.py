@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from cdvae.data.folder import FOLDER
 from cdvae.data.report import Report
-from cdvae.data.sources import FOLDER, data_sets
+from cdvae.data.sources import data_sets
 from cdvae.tools.files import InputError
 
 

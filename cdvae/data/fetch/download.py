@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdvae.data.fetch.unpack import rar_unpacker, unpack_rar, unpack_zip
-from cdvae.tools.files import InputError, sha256, write_text
+from cdvae.tools.files import InputError, sha256, write_text, writing
 
 TRIES = 5  # connections in a row that bring nothing new
 BLOCK = 1 << 20
@@ -138,7 +138,8 @@ def check_space(archives: list[Archive], root: Path) -> None:
 def download(archive: Archive, path: Path) -> None:
     """Fetch one archive to `path`, atomically, going on from `path`.part where that exists."""
     partial = path.with_name(f"{path.name}.part")
-    partial.parent.mkdir(parents=True, exist_ok=True)
+    with writing(partial.parent):
+        partial.parent.mkdir(parents=True, exist_ok=True)
     failures = 0
     while True:
         before = partial.stat().st_size if partial.exists() else 0
@@ -146,6 +147,8 @@ def download(archive: Archive, path: Path) -> None:
             if _continue(archive, partial):
                 break
             reason = "the connection ended early"
+        except InputError:  # the disk: trying again does not help
+            raise
         except (OSError, http.client.HTTPException) as error:
             reason = _reason(error, archive, path)
         failures = 0 if partial.exists() and partial.stat().st_size > before else failures + 1
@@ -227,7 +230,7 @@ def _pour(response, partial: Path, start: int, total: int | None, name: str) -> 
 
     quiet = not sys.stderr.isatty()
     bar = tqdm(total=total, initial=start, desc=name, unit="B", unit_scale=True, disable=quiet)
-    with bar, open(partial, "ab" if start else "wb") as file:
+    with writing(partial.parent), bar, open(partial, "ab" if start else "wb") as file:
         while block := response.read(BLOCK):
             file.write(block)
             bar.update(len(block))

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from cdvae.tools.files import InputError, atomic
+from cdvae.tools.files import InputError, atomic, writing
 
 # How each program unpacks an archive into a folder; the archive and the folder are appended.
 UNPACKERS = {
@@ -39,8 +39,13 @@ def unpack_zip(archive: Path, root: Path) -> None:
                 with atomic(root / member.filename) as temporary, file.open(member) as source:
                     with open(temporary, "wb") as target:
                         shutil.copyfileobj(source, target, 1 << 20)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{archive} is damaged ({error}): remove it and fetch it again") from error
+    except InputError:
+        raise
+    except Exception as error:  # a damaged archive shows in more ways than any list of them holds
+        if getattr(error, "filename", None) == str(archive):  # not there, no permission
+            raise
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{archive} is damaged ({why}): remove it and fetch it again") from error
 
 
 def unpack_rar(archive: Path, root: Path) -> None:
@@ -51,7 +56,8 @@ def unpack_rar(archive: Path, root: Path) -> None:
     """
     staging = Path(root) / f".unpacking-{archive.stem}"
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    with writing(Path(root)):
+        staging.mkdir(parents=True)
     try:
         name = rar_unpacker()
         done = subprocess.run(_command(name, archive, staging), capture_output=True, text=True)
@@ -115,7 +121,8 @@ def _whole(path: Path, size: int) -> bool:
 
 
 def _room(archive: Path, needed: int, root: Path) -> None:
-    root.mkdir(parents=True, exist_ok=True)
+    with writing(root):
+        root.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(root).free
     if needed > free:
         raise InputError(
