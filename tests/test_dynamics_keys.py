@@ -11,7 +11,7 @@ import pytest
 from cdvae.data.drawn import shapes
 from cdvae.dynamics.experiment import FrameExperiment
 from cdvae.runs.settings import load_profile
-from cdvae.tools import definitions
+from cdvae.tools import definitions, parsing
 
 RENDER, SHAPES = "cdvae.data.drawn.render", "cdvae.data.drawn.shapes"
 LAYERS, DYNAMICS = "cdvae.methods.crossconv_layers", "cdvae.dynamics"
@@ -41,11 +41,11 @@ def edit(monkeypatch):
     """
 
     def change(module: str, old: str, new: str) -> None:
-        read = definitions.file_text
+        read = parsing.file_text
         text = read(module)
         assert text.count(old) == 1
         other = text.replace(old, new)
-        monkeypatch.setattr(definitions, "file_text", lambda m: other if m == module else read(m))
+        monkeypatch.setattr(parsing, "file_text", lambda m: other if m == module else read(m))
         definitions.pieces_in.cache_clear()
 
     yield change

@@ -249,7 +249,6 @@ UNTOLD = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="definitions.piece and parsed take one name for one thing")
 @pytest.mark.parametrize(("one", "other"), UNTOLD.values(), ids=UNTOLD)
 def test_names_that_stand_for_two_things_are_told_apart(one, other, key_of):
     """Many times: which of the two things is taken must not hang on the order of a set."""

@@ -144,7 +144,6 @@ def test_a_file_that_cannot_be_used_is_refused_in_a_sentence(
     assert said.startswith("cdvae: ") and "Traceback" not in said
 
 
-@pytest.mark.xfail(strict=True, reason="plugins.load_file sees loaded modules alone")
 def test_a_file_named_like_an_installed_module_that_is_not_loaded_yet_is_refused(tmp_path):
     """Or else what imports that module later would get the file."""
     assert "this" not in sys.modules  # of the standard library, and nothing imports it

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cdvae.data.fields import TASKS
+from cdvae.data.fields import Task
 from cdvae.methods import label, methods, rows
 from cdvae.metrics import COUNTS
 from cdvae.report.paper import LAYERS, TABLE_1, TABLE_NUMBERS, TABLES
@@ -15,6 +15,7 @@ from cdvae.runs.parallel import score_all
 from cdvae.runs.store import Run
 from cdvae.tools.files import atomic, output_root, write_json
 from cdvae.tools.progress import Progress
+from cdvae.tools.registry import entries
 
 COLUMNS = [
     *("profile", "data", "task", "method", "seed", "metric"),
@@ -115,7 +116,7 @@ def key_of_run(experiment: Experiment, name: str) -> str | None:
 
 def in_order(scores: pd.DataFrame) -> pd.DataFrame:
     """Rows by task, method, seed in the paper's order."""
-    tasks, names = list(TASKS), list(methods())
+    tasks, names = list(entries(Task)), list(methods())
     rank = pd.DataFrame(
         {
             "task": scores.task.map(tasks.index),

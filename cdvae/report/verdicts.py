@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from cdvae.data.fields import TASKS
+from cdvae.data.fields import Task
 from cdvae.data.splits import source_of
 from cdvae.methods import ordered
 from cdvae.metrics import COUNTS
@@ -28,6 +28,7 @@ from cdvae.runs.measures import compared, metric
 from cdvae.runs.store import Run
 from cdvae.tools.files import write_json
 from cdvae.tools.meaning import meaning
+from cdvae.tools.registry import entries
 
 RESAMPLINGS = 10_000
 LEVEL = 0.025  # on each side
@@ -204,7 +205,7 @@ def update(experiment: Experiment, runs: list[Run]) -> None:
     path = folder / "verdicts.json"
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) == about:
         return
-    for task in [name for name in TASKS if name in {run.task for run in kept}]:
+    for task in [name for name in entries(Task) if name in {run.task for run in kept}]:
         mine = {run: scores for run, scores in kept.items() if run.task == task}
         resampled = Resampled(over_seeds(mine), experiment.fields(task)["test"].ids)
         pairs += comparisons(task, list(mine), resampled)

@@ -113,7 +113,7 @@ class Experiment(Store):
         entry, profile = method(run.method), self.settings(run.task)
         parts: list[Any] = [entry.build or entry.fit or entry.kind]
         parts += [scoring.trained] if entry.is_learned else []
-        parts += [with_flips] if profile.flips else []
+        parts += [with_flips] if profile.flips and entry.kind != "truth" else []
         if entry.guided_code(profile):
             parts.append(guidance.targets)
         return key_of(

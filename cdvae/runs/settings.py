@@ -99,9 +99,9 @@ def profile_from(values: dict, where: str) -> Profile:
     """A profile from plain nested dicts, each table as its dataclass."""
     known = kinds()
     tables = {
-        name: build(known[name], values[name], f"{where}, {name}")
+        name: coerce(known[name], values[name], f"{where}, {name}")
         for name in values
-        if name in known and isinstance(values[name], dict)
+        if name in known
     }
     rest = {name: value for name, value in values.items() if name not in tables}
     return build(Profile, rest | {"tables": tables}, where)

@@ -4,12 +4,12 @@ import ast
 import copy
 import dis
 import hashlib
-import importlib.util
-import sys
 from collections.abc import Iterator
 from functools import cache
 from types import CodeType
 from typing import Any, NamedTuple
+
+from cdvae.tools.parsing import Source, imported, parsed, text_of
 
 PACKAGE = __name__.partition(".")[0]
 PACKAGES = frozenset({PACKAGE})
@@ -34,13 +34,6 @@ class Piece(NamedTuple):
     digest: str
     named: tuple[tuple[str, Definition], ...]
     said: frozenset[str]
-
-
-class Source(NamedTuple):
-    """A module's top-level statements by the names that they define, and what it imports."""
-
-    statements: dict[str, list[ast.stmt]]
-    imports: dict[str, tuple[str, str | None]]  # name: module and, if not the module, what of it
 
 
 def pieces(definition: Definition, own: frozenset[str]) -> tuple[Piece, ...] | None:
@@ -104,13 +97,13 @@ def piece(
                 modules[name] = module
             else:
                 named[name] = origin(Definition(module, attribute), own)
-        bare = Unqualified(modules)
+        bare = Unqualified(modules, set(named))
         digests.append(repr(dump(bare.visit(plain))))
-        named |= {name: origin(Definition(module, name), own) for module, name in bare.seen}
+        named |= {name: origin(Definition(*place), own) for name, place in bare.seen.items()}
         said |= {node.attr for node in ast.walk(plain) if isinstance(node, ast.Attribute)}
         texts = (node.value for node in ast.walk(plain) if isinstance(node, ast.Constant))
         said |= {text for text in texts if isinstance(text, str)}
-    named.pop(definition.name, None)
+    named = {name: to for name, to in named.items() if to != definition}
     digest = hashlib.sha256("\n".join(digests).encode()).hexdigest()
     return Piece(method, digest, tuple(sorted(named.items())), frozenset(said))
 
@@ -135,85 +128,6 @@ def origin(definition: Definition, own: frozenset[str]) -> Definition:
     if attribute is None or module.partition(".")[0] not in own:
         return definition
     return origin(Definition(module, attribute), own)
-
-
-def text_of(module: str) -> str | None:
-    """The text of a module; of a notebook all cells that have run, one below the other."""
-    loaded = sys.modules.get(module)
-    if module == "__main__" and isinstance(cells := getattr(loaded, "In", None), list):
-        return "\n".join(cell for cell in cells if is_python(cell))
-    return file_text(module)
-
-
-@cache
-def file_text(module: str) -> str | None:
-    """The text of a module's file; None where there is none."""
-    path = getattr(sys.modules.get(module), "__file__", None)
-    if path is None:
-        try:
-            spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError):
-            spec = None
-        path = spec.origin if spec and spec.has_location else None
-    if path is None:
-        return None
-    with open(path, encoding="utf-8") as file:
-        return file.read()
-
-
-@cache
-def is_python(cell: str) -> bool:
-    """Whether a cell is Python alone, without IPython's own commands."""
-    try:
-        ast.parse(cell)
-    except SyntaxError:
-        return False
-    return True
-
-
-@cache
-def parsed(text: str, module: str) -> Source:
-    tree, statements = ast.parse(text), {}
-    for statement in top_level(tree.body):
-        for name in names_defined(statement):
-            if not isinstance(statement, ast.AugAssign):
-                statements[name] = []  # a later definition takes an earlier one's place
-            statements.setdefault(name, []).append(statement)
-    return Source(statements, imported(tree.body, module))
-
-
-def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a module, also those under a condition."""
-    for statement in body:
-        yield statement
-        if isinstance(statement, (ast.If, ast.Try, ast.With)):
-            for part in ("body", "orelse", "finalbody"):
-                yield from top_level(getattr(statement, part, []))
-
-
-def names_defined(statement: ast.stmt) -> list[str]:
-    """The names that a statement defines at the top level."""
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return [statement.name]
-    if not isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
-        return []
-    targets = getattr(statement, "targets", None) or [statement.target]
-    return [node.id for each in targets for node in ast.walk(each) if isinstance(node, ast.Name)]
-
-
-def imported(body: list[ast.stmt], module: str) -> dict[str, tuple[str, str | None]]:
-    """What the import statements in some code bind, those in functions included."""
-    found: dict[str, tuple[str, str | None]] = {}
-    for node in [node for statement in body for node in ast.walk(statement)]:
-        if isinstance(node, ast.Import):
-            for each in node.names:
-                whole = each.name if each.asname else each.name.partition(".")[0]
-                found[each.asname or whole] = (whole, None)
-        elif isinstance(node, ast.ImportFrom):
-            above = module.split(".")[: -node.level] if node.level else []
-            place = ".".join([*above, *([node.module] if node.module else [])])
-            found |= {each.asname or each.name: (place, each.name) for each in node.names}
-    return found
 
 
 class Stripped(ast.NodeTransformer):
@@ -248,10 +162,15 @@ class Stripped(ast.NodeTransformer):
 
 
 class Unqualified(ast.NodeTransformer):
-    """Writes `name` for `module.name`, so that the name of a module means nothing."""
+    """Writes `name` for `module.name`, so that the name of a module means nothing.
 
-    def __init__(self, modules: dict[str, str]):
-        self.modules, self.seen = modules, set()
+    taken: names that mean something else; what would be written like one of them, or like another
+    module's, gets a mark. seen: module and name of each that was written.
+    """
+
+    def __init__(self, modules: dict[str, str], taken: set[str]):
+        self.modules, self.taken = modules, taken
+        self.seen: dict[str, tuple[str, str]] = {}
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         path, inner = [node.attr], node.value
@@ -263,8 +182,10 @@ class Unqualified(ast.NodeTransformer):
         module = self.modules[inner.id]
         while len(path) > 1 and text_of(f"{module}.{path[0]}") is not None:
             module = f"{module}.{path.pop(0)}"
-        self.seen.add((module, path[0]))
-        found: ast.expr = ast.Name(path[0], ast.Load())
+        place, written = (module, path[0]), path[0]
+        while written in self.taken or self.seen.setdefault(written, place) != place:
+            written += "'"
+        found: ast.expr = ast.Name(written, ast.Load())
         for name in path[1:]:
             found = ast.Attribute(found, name, ast.Load())
         return found

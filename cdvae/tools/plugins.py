@@ -47,8 +47,7 @@ def load_file(place: str) -> None:
     path = Path(place)
     if not path.is_file():
         raise InputError(f"no file {path}: give --use a Python file that registers your entries")
-    other = getattr(sys.modules.get(path.stem), "__file__", None)
-    if path.stem in sys.modules and (other is None or Path(other).resolve() != path):
+    if is_taken(path):
         raise InputError(f"{path.name} has the name of the module {path.stem}: rename the file")
     _loaded.add(place)
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -60,3 +59,14 @@ def load_file(place: str) -> None:
         _loaded.discard(place)
         del sys.modules[path.stem]
         raise InputError(f"{path} cannot be used: {type(error).__name__}: {error}") from error
+
+
+def is_taken(path: Path) -> bool:
+    """Whether a module of the file's name is there, loaded or installed, that is another file."""
+    if path.stem in sys.modules:
+        other = getattr(sys.modules[path.stem], "__file__", None)
+    elif spec := importlib.util.find_spec(path.stem):
+        other = spec.origin
+    else:
+        return False
+    return other is None or Path(other).resolve() != path
