@@ -90,6 +90,8 @@ def inputs(path: Path, profile: str, data: str) -> dict[str, str]:
     found = [*folder.glob("*.csv"), *folder.glob("shown-*.safetensors")]
     if path.stem == EXPLORER:
         found = checkpoints.folder().glob("*.json")
+    if path.stem == OWN:
+        return {}
     if path.stem == CHAPTERS:
         return {f"{each.parent.name}/{each.name}": sha256(each) for each in chapters.files(profile)}
     return {each.name: sha256(each) for each in sorted(found)}
