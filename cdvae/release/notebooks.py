@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import tempfile
 from pathlib import Path
 
 from cdvae import checkpoints
@@ -9,7 +11,7 @@ from cdvae.data.sources import data_sets
 from cdvae.report import chapters, results
 from cdvae.runs.parameters import PARAMETERS, checked
 from cdvae.tools.errors import Failed, InputError
-from cdvae.tools.files import atomic, key_of, project_root, sha256, write_text
+from cdvae.tools.files import atomic, key_of, marked, project_root, sha256, write_text
 from cdvae.tools.meaning import meaning_of_text
 
 KERNEL = "python3"
@@ -114,19 +116,35 @@ def is_current(output: Path, path: Path, parameters: dict) -> bool:
 
 
 def unfinished(notebook: dict) -> list[str]:
-    """What is wrong with an executed notebook: failed cells, cells that did not run."""
-    found = []
-    for number, cell in enumerate(notebook["cells"], start=1):
+    """What is wrong with an executed notebook: failed cells, cells that did not run.
+
+    Cells are counted as in the notebook before papermill put its own in.
+    """
+    found, written = [], [cell for cell in notebook["cells"] if not is_injected(cell)]
+    for number, cell in enumerate(written, start=1):
         if cell["cell_type"] != "code" or not "".join(cell["source"]).strip():
             continue
-        if cell["execution_count"] is None:
-            found.append(f"cell {number}\nit did not run: its kernel ended")
-        found += [
-            f"cell {number}\n{output['ename']}: {last_line(output['evalue'])}"
-            for output in cell["outputs"]
-            if output["output_type"] == "error"
-        ]
+        errors = [output for output in cell["outputs"] if output["output_type"] == "error"]
+        for error in errors:
+            found.append(f"cell {number}\n{error['ename']}: {last_line(error['evalue'])}")
+        if not errors and cell["execution_count"] is None:
+            found.append(f"cell {number}\nit did not run")
     return found
+
+
+def last_begun(notebook: dict) -> int:
+    """The number of the cell that papermill began last, in the same count."""
+    written = [cell for cell in notebook["cells"] if not is_injected(cell)]
+    begun = [cell["metadata"].get("papermill", {}).get("start_time") for cell in written]
+    return max((number for number, start in enumerate(begun, start=1) if start), default=1)
+
+
+def without_marks(notebook: dict) -> dict:
+    """A notebook without the cells with which papermill points to an error."""
+    tags = [cell["metadata"].get("tags", []) for cell in notebook["cells"]]
+    marks = [any("papermill-error" in tag for tag in each) for each in tags]
+    kept = [cell for cell, mark in zip(notebook["cells"], marks, strict=True) if not mark]
+    return notebook | {"cells": kept}
 
 
 def last_line(text: str) -> str:
@@ -142,9 +160,11 @@ def run(path: Path, output: Path, parameters: dict) -> None:
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
+    from traitlets.config import Config
 
+    ports = str(Path(tempfile.gettempdir(), f"{marked('kernel')}{os.urandom(4).hex()}.json"))
     half = output.with_name(f"{output.stem}.failed.ipynb")
-    parameters = checked(parameters)
+    parameters, died = checked(parameters), False
     with atomic(output) as temporary:
         try:
             papermill.execute_notebook(
@@ -155,11 +175,15 @@ def run(path: Path, output: Path, parameters: dict) -> None:
                 progress_bar=False,
                 log_output=False,
                 extra_arguments=QUIET,
+                config=Config({"KernelManager": {"connection_file": ports}}),
             )
-        except (papermill.PapermillExecutionError, DeadKernelError):
+        except papermill.PapermillExecutionError:
             pass  # `unfinished` says where
-        executed = read(temporary)
-        if problems := unfinished(executed):
+        except DeadKernelError:
+            died = True
+        executed = without_marks(read(temporary))
+        problems = [f"cell {last_begun(executed)}\nits kernel died"] if died else []
+        if problems := problems or unfinished(executed):
             write(stripped(executed), half)
             raise NotebookFailed(f"{path.name}, {problems[0]}\nhalf-run notebook: {half}")
         write(stripped(executed) | {"metadata": plain_metadata(stamp(path, parameters))}, temporary)

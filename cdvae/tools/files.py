@@ -65,8 +65,8 @@ def atomic(path: Path) -> Iterator[Path]:
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
-        prefix = f".{path.stem[:40]}-cdvae{place_of_processes()}.{os.getpid()}-"
-        handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+        names = {"prefix": marked(path.stem), "suffix": path.suffix}
+        handle, name = tempfile.mkstemp(**names, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         try:
@@ -77,6 +77,11 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def marked(stem: str) -> str:
+    """How the name of a temporary file of this process begins, so that it can be swept."""
+    return f".{stem[:40]}-cdvae{place_of_processes()}.{os.getpid()}-"
 
 
 @contextmanager
@@ -140,13 +145,14 @@ def sweep(folder: Path) -> None:
 
 
 def sweep_all() -> None:
-    """The same for every folder that results and the cache have."""
-    for root in (cache_root(), output_root() / "results", output_root() / "figures"):
-        for folder, _, _ in os.walk(root):
-            try:
-                sweep(Path(folder))
-            except OSError:  # another's folder, or gone by now
-                continue
+    """The same for every folder that results and the cache have, and the system's own."""
+    roots = (cache_root(), output_root() / "results", output_root() / "figures")
+    folders = [folder for root in roots for folder, _, _ in os.walk(root)]
+    for folder in [*folders, tempfile.gettempdir()]:
+        try:
+            sweep(Path(folder))
+        except OSError:  # another's folder, or gone by now
+            continue
 
 
 def is_left_behind(path: Path, place: str, process: int) -> bool:

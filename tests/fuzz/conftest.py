@@ -2,13 +2,9 @@
 
 import pytest
 
-SHORT = 10  # mutated inputs of each kind, in an ordinary run
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    text = (
-        "mutated inputs in all, which go to results/reliability.csv; default: a few, which do not"
-    )
+    text = "mutated inputs in all, counted in results/reliability.csv; default: a few"
     parser.addoption("--fuzz-examples", type=int, default=None, help=text)
 
 

@@ -77,7 +77,7 @@ def mutated_json(tree: Any, changes: list[tuple]) -> Any:
     """A JSON tree after the changes."""
     tree = [copy.deepcopy(tree)]  # so that the root can be replaced, too
     for what, path, value in changes:
-        change_at(tree, what, path, value)
+        change_at(tree, what, path, copy.deepcopy(value))
     return tree[0] if tree else None
 
 
