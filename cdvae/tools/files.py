@@ -9,7 +9,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -138,10 +138,12 @@ def place_of_processes() -> str:
 @cache
 def sweep(folder: Path) -> None:
     """Remove the temporary files in a folder that killed runs have left, once in a process."""
-    for entry in list(os.scandir(folder)):
-        found = TEMPORARY.fullmatch(entry.name)
-        if found and is_left_behind(Path(entry.path), found[1], int(found[2])):
-            Path(entry.path).unlink(missing_ok=True)
+    with suppress(OSError):  # another's folder, or gone by now
+        names = os.listdir(folder)
+        for found in filter(None, map(TEMPORARY.fullmatch, names)):
+            path = folder / found[0]
+            if is_left_behind(path, found[1], int(found[2])):
+                path.unlink(missing_ok=True)
 
 
 def sweep_all() -> None:
@@ -149,10 +151,7 @@ def sweep_all() -> None:
     roots = (cache_root(), output_root() / "results", output_root() / "figures")
     folders = [folder for root in roots for folder, _, _ in os.walk(root)]
     for folder in [*folders, tempfile.gettempdir()]:
-        try:
-            sweep(Path(folder))
-        except OSError:  # another's folder, or gone by now
-            continue
+        sweep(Path(folder))
 
 
 def is_left_behind(path: Path, place: str, process: int) -> bool:

@@ -25,11 +25,12 @@ ODD = st.sampled_from(
      "../x", "/etc/passwd", "C:\\x.jpg", "\0", "caf\udce9", "é" * 300, [], [None], {}, {"id": 1},
      [1, 2, 3, 4], [[]], "1e5", -(2**63), 2**64]
 )  # fmt: skip
+PATHS = st.lists(PLACES, min_size=1, max_size=5)
 JSON_CHANGES = st.lists(
-    st.tuples(st.sampled_from("replace remove twice rename wrap".split()), st.lists(PLACES, min_size=1, max_size=5), ODD),
+    st.tuples(st.sampled_from("replace remove twice rename wrap".split()), PATHS, ODD),
     min_size=1,
     max_size=4,
-)  # fmt: skip
+)
 
 
 def mutated(data: bytes, changes: list[tuple]) -> bytes:

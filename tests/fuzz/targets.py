@@ -136,6 +136,7 @@ def annotations(root: Path) -> Feed:
 
     from cdvae.data.fetch.check import check
     from cdvae.data.fields import task_named
+    from cdvae.data.photos.coco import photo_parts
     from cdvae.data.photos.examples import make_photos
     from cdvae.data.photos.layers import RESATURATION
     from cdvae.data.sources import Source, plan
@@ -160,8 +161,6 @@ def annotations(root: Path) -> Feed:
                 check(root, 1)
                 source, task = Source("coco", root, 9, 9, 9, 0), task_named("resaturation")
                 request = plan(source, task).request()
-                from cdvae.data.photos.coco import photo_parts
-
                 for split in ("train", "test"):
                     make_photos(photo_parts, RESATURATION, request, split)
             return True
@@ -256,12 +255,14 @@ def checkpoints(root: Path) -> Feed:
 MEMBERS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["a.jpg", "b/a.jpg", "b/./c", "../x", "/tmp/x", "b/../../x", "C:\\x", "\\\\host\\x", "a.jpg/b",
-             "b", "b/", " ", ".", "é" * 200, "x" * 300, "con", "a\nb", "caf\u00e9", "..\\x"]
+            ["a.jpg", "b/a.jpg", "b/./c", "../x", "/tmp/x", "b/../../x", "C:\\x", "\\\\host\\x",
+             "a.jpg/b", "b", "b/", " ", ".", "é" * 200, "x" * 300, "con", "a\nb", "..\\x"]
         ),
         st.binary(max_size=40),
         st.sampled_from([stat.S_IFREG | 0o644, stat.S_IFLNK | 0o777, 0, stat.S_IFREG]),
-        st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]),
+        st.sampled_from(
+            [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+        ),
     ),
     min_size=1,
     max_size=4,
@@ -296,13 +297,17 @@ def archives(root: Path) -> Feed:
 
 NAMES = ("profile", "data", "root", "tasks", "methods", "seeds", "device", "epochs")
 VALUES = ODD | st.sampled_from(
-    ["smoke", "quick", "scenes", "coco", "folder", "shapes", "motion", ["motion"], "gauss", ["nn", "gauss"],
-     3, [0, 0], ["0"], "cpu", "cuda:99", "meta", ["truth"], "crossconv", "relighting", (), {"a"}, b"x"]
+    ["smoke", "quick", "scenes", "coco", "folder", "shapes", "motion", ["motion"], "gauss",
+     ["nn", "gauss"], 3, [0, 0], ["0"], "cpu", "cuda:99", "meta", ["truth"], "crossconv",
+     "relighting", (), {"a"}, b"x"]
 )  # fmt: skip
 WORDS = st.lists(
     st.sampled_from(
-        "reproduce train evaluate data check --profile smoke quick --data scenes coco --root . --tasks motion "
-        "--methods gauss nn --seeds 0 -1 1e3 --device cpu --task --method --seed --use x.py --dry-run --".split()
+        (
+            "reproduce train evaluate data check --profile smoke quick --data scenes coco --root . "
+            "--tasks motion --methods gauss nn --seeds 0 -1 1e3 --device cpu --task --method "
+            "--seed --use x.py --dry-run --"
+        ).split()
     )
     | st.text(max_size=6),
     max_size=7,
