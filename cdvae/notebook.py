@@ -85,9 +85,12 @@ class Study:
 
     def checkpoints(self) -> dict[str, Checkpoint]:
         """The study's trained models by name, to be explored beside those of the project."""
-        trained = [run for run in self.learned() if self.experiment.checkpoint(run).exists()]
-        every = [checkpoints.of_run(self.experiment, run) for run in trained]
-        return {each.name: each for each in every if each.name not in checkpoints.names()}
+        known, found = checkpoints.names(), {}
+        for run in self.learned():
+            name = checkpoints.name_of(run.task, run.method, self.data)
+            if name not in known and self.experiment.checkpoint(run).exists():
+                found[name] = checkpoints.of_run(self.experiment, run)
+        return found
 
 
 def parameters_in(namespace: dict[str, Any]) -> dict[str, Any]:

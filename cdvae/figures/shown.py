@@ -128,13 +128,15 @@ def update(experiment: Experiment, runs: list[Run], folder: Path) -> None:
 def key(experiment: Experiment, run: Run) -> str:
     """The key of all that shapes what is shown of a run."""
     entry = method(run.method)
-    code = meaning([part for part in (entry.build or entry.fit, drawing, example_of) if part])
+    parts = (entry.build or entry.fit, drawing, example_of, reproduced_by)
+    code = meaning([part for part in parts if part])
     return key_of(experiment.model_key(run), code)
 
 
 def make(experiment: Experiment, task: str, runs: list[Run]) -> Shown:
-    """Draw what is shown of a task."""
+    """Draw what is shown of a task; each method is fitted or loaded once."""
     test = experiment.fields(task)["test"]
+    x_c, x_g = (x.to(experiment.device) for x in (test.x_c, test.x_g))
     rows = first_rows(test, n_examples(experiment, task))
     samples, reproduced, about = {}, {}, {}
     main = main_of(task, [run.method for run in runs])
@@ -142,9 +144,15 @@ def make(experiment: Experiment, task: str, runs: list[Run]) -> Shown:
         name, is_main = run.method, run.method == main
         some = rows if is_main else rows[:N_COMPARED]
         n = N_SAMPLES if is_main else 1
-        draw, made_by = experiment.sampler(run, "test")
+        if method(name).kind == "truth":
+            draw, made_by = experiment.sampler(run, "test")
+            given_back = x_g[some]  # as they are
+        else:
+            model, made_by = experiment.ready(run)
+            draw = drawing(model, x_c, run.seed)
+            given_back = reproduced_by(model, x_c[some], x_g[some], run.seed)
         samples[name] = np.stack([example_of(draw, k, n, task) for k in some])
-        reproduced[name] = reproduce(experiment, run, test, some).cpu().numpy()
+        reproduced[name] = given_back.cpu().numpy()
         kept = ("checkpoint_sha256", "smoothing_px")
         about[name] = {"seed": run.seed, "key": key(experiment, run)} | {
             what: made_by[what] for what in kept if what in made_by
@@ -191,13 +199,6 @@ def first_rows(test: Fields, n: int) -> list[int]:
 
 
 @torch.no_grad()
-def reproduce(experiment: Experiment, run: Run, test: Fields, rows: list[int]) -> Tensor:
-    """CDVAE(z_o) of Eq. 10: originals x_g as the method gives them back, (k, C_g, 32, 32).
-
-    The true conditional gives them back as they are.
-    """
-    x_c, x_g = (x[rows].to(experiment.device) for x in (test.x_c, test.x_g))
-    if method(run.method).kind == "truth":
-        return x_g
-    generator = torch.Generator(experiment.device).manual_seed(run.seed)
-    return experiment.ready(run)[0].reproduce(x_c, x_g, generator)
+def reproduced_by(model, x_c: Tensor, x_g: Tensor, seed: int) -> Tensor:
+    """CDVAE(z_o) of Eq. 10: originals x_g as a model gives them back, (k, C_g, 32, 32)."""
+    return model.reproduce(x_c, x_g, torch.Generator(x_c.device).manual_seed(seed))

@@ -68,14 +68,13 @@ def is_injected(cell: dict) -> bool:
 
 def code_digest(notebook: dict) -> str:
     """Hash of the code cells as they are written; papermill's injected cell does not count."""
-    written = [c for c in notebook["cells"] if c["cell_type"] == "code" and not is_injected(c)]
-    return hashlib.sha256("\0".join("".join(c["source"]) for c in written).encode()).hexdigest()
+    return hashlib.sha256("\0".join(code_cells(notebook)).encode()).hexdigest()
 
 
-def code_of(notebook: dict) -> str:
-    """The code cells, one below the other."""
+def code_cells(notebook: dict) -> list[str]:
+    """The code cells as they are written."""
     written = [c for c in notebook["cells"] if c["cell_type"] == "code" and not is_injected(c)]
-    return "\n".join("".join(cell["source"]) for cell in written)
+    return ["".join(cell["source"]) for cell in written]
 
 
 def read(path: Path) -> dict:
@@ -104,7 +103,7 @@ def stamp(path: Path, parameters: dict) -> dict[str, str]:
     notebook = read(path)
     return {
         "code": code_digest(notebook),
-        "shown_by": meaning_of_text(code_of(notebook)),
+        "shown_by": meaning_of_text("\n".join(code_cells(notebook))),
         "parameters": key_of(parameters),
         "inputs": key_of(inputs(path, parameters["profile"], parameters["data"])),
     }
