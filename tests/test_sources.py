@@ -3,6 +3,7 @@
 import importlib
 import os
 import re
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -156,3 +157,11 @@ def test_tiny_imagenet_has_cocos_layout(cache, shared):
     assert [len(splits[name]) for name in ("train", "valid", "test")] == [12, 4, 6]
     assert splits["train"].n_labels == len(sources.label_names(plan)) == 200
     assert (splits["train"].semantics[:, :200].sum(1) == 1).all()  # one object a photo
+
+
+@pytest.mark.parametrize("first", ["clips.ucf101", "folder", "photos.coco", "sources"])
+def test_the_order_of_data_sets_does_not_hang_on_what_is_imported_first(first):
+    code = f"import cdvae.data.{first}; from cdvae.data.sources import data_sets"
+    code += "; print(*data_sets())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[:5] == ["scenes", "coco", "tiny-imagenet", "ucf101", "folder"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cdvae.data import built_in, fields  # noqa: F401  which registers them
+from cdvae.data import fields
 from cdvae.data.fields import Fields, Task
 from cdvae.data.registry import DataSet, Request, entries
 from cdvae.data.splits import SPLITS
