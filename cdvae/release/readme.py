@@ -5,6 +5,7 @@ import pandas as pd
 from cdvae.data.sources import data_set
 from cdvae.figures import captions
 from cdvae.methods import label, ordered
+from cdvae.release import numbers
 from cdvae.report.paper import LAYERS
 from cdvae.report.results import cell, results_folder, summary
 from cdvae.runs.measures import metric
@@ -88,3 +89,7 @@ def update() -> None:
     path = project_root() / "README.md"
     text = between(path.read_text(encoding="utf-8"), "hero", hero_block())
     write_text(path, between(text, "results", results_block()))
+    for page in numbers.pages():
+        numbers.renew(page)
+        for fault in (each for text in numbers.texts(page) for each in numbers.faults(text)):
+            print(f"{page.name}: {fault}")

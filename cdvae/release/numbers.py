@@ -1,0 +1,236 @@
+"""Numbers and claims in prose, each marked with what it is read from.
+
+A mark is an HTML comment, which no renderer shows, right before a number of a page or a cell:
+
+    with a hundred samples CVAE's error is <!-- n: error('tuned/coco/relighting/cvae') -->2.26
+
+The number is written with as many digits behind the point as it has on the page; a word up to
+twelve is a number, too. A claim in words has a mark of its own, before or behind it:
+
+    <!-- true: error('tuned/coco/relighting/cvae') < error('tuned/coco/relighting/nn') -->
+
+Both hold an expression of the functions below, on the project's own result files; neither may have
+a "|", which would end a cell of a table. `cdvae release readme` writes the numbers anew, and
+`tests/test_numbers.py` fails where one differs or a claim is false.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cdvae.metrics import COUNTS
+from cdvae.release import notebooks
+from cdvae.report import paper
+from cdvae.report.chapters import oriented
+from cdvae.runs.measures import metric
+from cdvae.runs.settings import load_profile
+from cdvae.tools.files import project_root, write_text
+
+WORDS = tuple("zero one two three four five six seven eight nine ten eleven twelve".split())
+NUMBER = rf"[−+-]?\d[\d,]*(?:\.\d+)?|\b(?:{'|'.join(WORDS)})\b"
+MARK = re.compile(rf"(<!-- (n|true): (.*?) -->)(\s*)({NUMBER})?", re.S)
+
+
+@lru_cache
+def table(file: str) -> pd.DataFrame:
+    """A CSV file under results/."""
+    return pd.read_csv(project_root() / "results" / file)
+
+
+def value(file: str, column: str = "value", **where: Any) -> Any:
+    """The one entry of a CSV file under results/ in that column, in the row that `where` names.
+
+    Raises LookupError unless there is one such row.
+    """
+    found = table(file)
+    for name, wanted in where.items():
+        found = found[found[name] == wanted]
+    if len(found) != 1:
+        raise LookupError(f"{len(found)} rows of results/{file} with {where}")
+    return found[column].iloc[0]
+
+
+def entry(file: str, *keys: str | int) -> Any:
+    """What stands in a JSON file of the project, under these keys one within the other."""
+    found = json.loads((project_root() / file).read_text(encoding="utf-8"))
+    for key in keys:
+        found = found[key]
+    return found
+
+
+def score(place: str, name: str, n: int = 100) -> float:
+    """A score by "profile/data/task/method", mean over seeds, as tables show it (× 10⁻²)."""
+    folder, task, method = place.rsplit("/", 2)
+    found = table(f"{folder}/scores.csv")
+    mine = (found.task == task) & (found.method == method) & (found.metric == name)
+    values = found[mine & (found.n_samples == n)].value
+    if not len(values):
+        raise LookupError(f"no {name} with {n} samples of {place}")
+    return metric(name).scale * float(values.mean())
+
+
+def error(place: str, n: int = 100) -> float:
+    """The best error of n samples, × 10⁻²."""
+    return score(place, "best_error", n)
+
+
+def variance(place: str) -> float:
+    """The variance of a hundred samples, × 10⁻²."""
+    return score(place, "variance")
+
+
+def energy(place: str) -> float:
+    """The energy score."""
+    return score(place, "energy_score")
+
+
+def more(one: float, other: float) -> float:
+    """By how many per cent one is larger than the other."""
+    return 100 * (one / other - 1)
+
+
+def less(one: float, other: float) -> float:
+    """By how many per cent one is smaller than the other."""
+    return 100 * (1 - one / other)
+
+
+def examples(place: str, split: str) -> int:
+    """How many examples of a split ("train", "test") the scores of "profile/data" are of."""
+    return int(table(f"{place}/scores.csv")[f"n_{split}"].max())
+
+
+def seeds(place: str) -> int:
+    """How many seeds the scores of "profile/data" or of "profile/data/task/method" are of."""
+    folder, *one = re.fullmatch(r"(\w+/[\w-]+)(?:/(\w+)/([\w-]+))?", place).groups()
+    found = table(f"{folder}/scores.csv")
+    if any(one):
+        found = found[(found.task == one[0]) & (found.method == one[1])]
+    return int(found.seed.nunique())
+
+
+def pair(place: str, other: str, name: str = "best_error") -> tuple[float, float, float, str]:
+    """Difference of "profile/data/task/method" − other, its 95 % interval, and which is better.
+
+    The numbers are as tables show them; the last is "better", "worse" or "undecided".
+    """
+    folder, task, method = place.rsplit("/", 2)
+    found = table(f"{folder}/comparisons.csv")
+    row = oriented(found[(found.task == task) & (found.metric == name)], method, other)
+    if row is None:
+        raise LookupError(f"{place} was not compared with {other} by {name}")
+    return *(metric(name).scale * each for each in row[:3]), row[3]
+
+
+def verdict(place: str, claim: str) -> str:
+    """The verdict of "profile/data/task" on the one claim that has these words in it."""
+    folder, task = place.rsplit("/", 1)
+    found = table(f"{folder}/verdicts.csv")
+    mine = found[(found.task == task) & found.claim.str.contains(claim, regex=False)]
+    if len(mine) != 1:
+        raise LookupError(f"{len(mine)} claims of {place} have '{claim}' in them")
+    return mine.verdict.iloc[0]
+
+
+def printed(task: str, method: str, column: int | str = 100) -> float:
+    """What the paper's Tables 2–4 print: the error of so many samples, or "variance"; × 10⁻²."""
+    return paper.TABLES[task][method][[*COUNTS, "variance"].index(column)]
+
+
+def setting(profile: str, name: str) -> Any:
+    """A setting of a profile, such as "n_train" or "training.steps"."""
+    found: Any = load_profile(profile)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+NAMES: dict[str, Callable] = {
+    each.__name__: each
+    for each in (
+        *(value, entry, score, error, variance, energy, more, less, examples, seeds, pair),
+        *(verdict, printed, setting, abs, min, max, len, sum, all, any, round),
+    )
+}
+
+
+def computed(expression: str) -> Any:
+    """The value of a mark's expression; only the functions above are known to it."""
+    code = compile(" ".join(expression.split()), "<mark>", "eval")
+    return eval(code, {"__builtins__": {}} | NAMES)
+
+
+def as_written(number: float, like: str) -> str:
+    """A number with the digits and in the manner of the one that stands on the page."""
+    if like in WORDS and round(number) in range(len(WORDS)):
+        return WORDS[round(number)]
+    digits = len(like.partition(".")[2])
+    sign = "+" * like.startswith("+")
+    return f"{number:{sign},.{digits}f}".replace("-", "−")
+
+
+def renewed(text: str) -> str:
+    """The text with every marked number as it is in the results."""
+
+    def write(mark: re.Match) -> str:
+        comment, kind, expression, space, like = mark.groups()
+        if kind == "true" or like is None:
+            return mark.group()
+        return comment + space + as_written(computed(expression), like)
+
+    return MARK.sub(write, text)
+
+
+def faults(text: str) -> list[str]:
+    """What is wrong with the marks of a text, a sentence each."""
+    found = []
+    for mark in MARK.finditer(text):
+        _, kind, expression, _, like = mark.groups()
+        try:
+            result = computed(expression)
+        except Exception as why:  # an expression may fail in any way
+            found.append(f"{expression}: {type(why).__name__}: {why}")
+            continue
+        if kind == "true" and not result:
+            found.append(f"{expression} is false")
+        if kind == "n" and like is None:
+            found.append(f"{expression}: no number follows")
+        elif kind == "n" and (right := as_written(result, like)) != like:
+            found.append(f"{expression} is {right}, not {like}")
+    unread = text.count("<!-- n:") + text.count("<!-- true:") - len(MARK.findall(text))
+    return found + [f"{unread} marks cannot be read"] * bool(unread)
+
+
+def pages() -> list[Path]:
+    """Every page and notebook whose numbers may be marked."""
+    root, books = project_root(), notebooks.folder()
+    return sorted([*root.glob("*.md"), *books.glob("*.md"), *books.glob("*.ipynb")])
+
+
+def texts(path: Path) -> list[str]:
+    """The Markdown of a page: of a notebook, of each of its cells."""
+    if path.suffix != ".ipynb":
+        return [path.read_text(encoding="utf-8")]
+    cells = notebooks.read(path)["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+
+
+def renew(path: Path) -> None:
+    """Write the marked numbers of a page or a notebook anew, if any of them differs."""
+    if path.suffix != ".ipynb":
+        before = path.read_text(encoding="utf-8")
+        if (after := renewed(before)) != before:
+            write_text(path, after)
+        return
+    notebook = notebooks.read(path)
+    old = texts(path)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = renewed("".join(cell["source"])).splitlines(keepends=True)
+    new = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown"]
+    if new != old:
+        notebooks.write(notebook, path)
