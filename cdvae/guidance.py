@@ -1,10 +1,15 @@
 """Embedding guidance (Sec. 4.1, Eq. 8–9): features, LPP, and the targets p of the codes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg, sparse
 from torch import Tensor
+
+FAINT = 1e-5  # of the largest variance: fainter directions are left out where a code can spare them
+NOISE = 1e-10  # of the largest variance: what has less of it is rounding
+BLOCK = 4096  # rows
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,18 @@ def heat_graph(x: np.ndarray, n_neighbours: int) -> sparse.csr_matrix:
 
 
 def projections(y: np.ndarray, graph: sparse.csr_matrix, n_code: int) -> np.ndarray:
-    """The n_code directions a (D, n_code) with the least aᵀYᵀLYa / aᵀYᵀDYa, in rising order."""
+    """The n_code directions a (D, n_code) with the least aᵀYᵀLYa / aᵀYᵀDYa, in rising order.
+
+    Directions in which only rows without neighbours vary (their weights vanish) have no quotient
+    and are left out; where fewer than n_code remain, there are fewer columns.
+    """
     degree = np.asarray(graph.sum(1))
     y_d_y = y.T @ (degree * y)
-    y_l_y = y_d_y - y.T @ (graph @ y)
-    return linalg.eigh(y_l_y, y_d_y, subset_by_index=(0, n_code - 1))[1]
+    sizes, axes = linalg.eigh(y_d_y)
+    kept = sizes > NOISE * sizes[-1]
+    white = axes[:, kept] / np.sqrt(sizes[kept])  # whiteᵀ YᵀDY white = 1
+    y_l_y = white.T @ (y_d_y - y.T @ (graph @ y)) @ white
+    return white @ linalg.eigh(y_l_y)[1][:, :n_code]
 
 
 class LPP:
@@ -63,7 +75,8 @@ class LPP:
 
     PCA to n_pca dimensions, a heat-kernel graph, the projections, and a linear whitening: over
     the training rows `transform` has zero mean and identity covariance, like the prior of a
-    code. Unseen rows are embedded by the same map.
+    code. Unseen rows are embedded by the same map. Rows are centred before anything else, in double
+    precision: photos of a fixed camera differ by less than single precision tells of their squares.
     """
 
     def __init__(self, n_code: int, n_neighbours: int = 10, n_pca: int = 128):
@@ -71,28 +84,31 @@ class LPP:
 
     def fit(self, x: np.ndarray) -> "LPP":
         """Fit to rows x (N, D); raises ValueError if they span fewer than n_code directions."""
-        from sklearn.decomposition import PCA
-
-        pca = PCA(min(max(self.n_pca, self.n_code), *x.shape), svd_solver="covariance_eigh").fit(x)
-        kept = pca.explained_variance_ > 1e-5 * pca.explained_variance_[0]  # else noise
-        if kept.sum() < self.n_code:
-            raise ValueError(f"a code of {self.n_code} asked of features of rank {kept.sum()}")
-        basis = pca.components_[kept].T.astype(np.float64)
-        self.mean = pca.mean_
-        y = (x @ basis.astype(x.dtype) - self.mean @ basis).astype(np.float64)
+        self.mean = x.mean(0, dtype=np.float64)
+        covariance = sum(rows.T @ rows for rows in self.centred(x)) / len(x)
+        first = max(0, x.shape[1] - max(self.n_pca, self.n_code))
+        variances, axes = linalg.eigh(covariance, subset_by_index=(first, x.shape[1] - 1))
+        for least in (FAINT, NOISE):
+            basis = axes[:, variances > least * variances[-1]]
+            if basis.shape[1] >= self.n_code:
+                break
+        else:
+            raise ValueError(f"a code of {self.n_code} asked of features of rank {basis.shape[1]}")
+        y = np.concatenate([rows @ basis for rows in self.centred(x)])
         directions = projections(y, heat_graph(y, self.n_neighbours), self.n_code)
-        covariance = directions.T @ np.atleast_2d(np.cov(y.T)) @ directions
-        self.matrix = (
-            basis
-            @ linalg.solve_triangular(
-                linalg.cholesky(covariance, lower=True), directions.T, lower=True
-            ).T
-        )
+        if (rank := directions.shape[1]) < self.n_code:
+            raise ValueError(f"a code of {self.n_code} asked of features of rank {rank}")
+        root = linalg.cholesky(directions.T @ np.atleast_2d(np.cov(y.T)) @ directions, lower=True)
+        self.matrix = basis @ linalg.solve_triangular(root, directions.T, lower=True).T
         return self
+
+    def centred(self, x: np.ndarray) -> Iterator[np.ndarray]:
+        """Rows x (N, D) less the mean, in double precision, a few thousand at a time."""
+        return (x[start : start + BLOCK] - self.mean for start in range(0, len(x), BLOCK))
 
     def transform(self, x: np.ndarray) -> np.ndarray:
         """Embed rows (N, D): (N, n_code) float32."""
-        return (x @ self.matrix.astype(x.dtype) - self.mean @ self.matrix).astype(np.float32)
+        return np.concatenate([rows @ self.matrix for rows in self.centred(x)]).astype(np.float32)
 
 
 def rotation_onto(p: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -73,6 +73,47 @@ def test_a_code_larger_than_the_features_rank_is_refused():
         LPP(20).fit(ROWS)
 
 
+def fixed_camera(n: int = 43, spread: float = 0.005) -> np.ndarray:
+    """Rows that differ little, far from zero, and fewer of them than they have columns."""
+    scene = rng.uniform(0.5, 1, size=1500)
+    return (scene + spread * rng.normal(size=(n, 1500))).astype(np.float32)
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.005, 1e-4])
+def test_rows_far_from_zero_are_embedded_as_centred_ones(spread):
+    x = fixed_camera(spread=spread)
+    p = LPP(8).fit(x).transform(x)
+    np.testing.assert_allclose(np.cov(p.T), np.eye(8), atol=1e-3)
+    y = x.astype(np.float64) - x.mean(0, dtype=np.float64)
+    angles = linalg.subspace_angles(LPP(8).fit(y).transform(y), p)
+    assert np.degrees(angles.max()) < 0.1
+
+
+@pytest.mark.parametrize("odd", [1, 2, 5])
+def test_a_few_rows_unlike_all_others_do_not_hide_these(odd):
+    """A flash of light on a fixed camera: most variance is theirs, and they have no neighbours."""
+    x = fixed_camera()
+    x[:odd] *= rng.uniform(size=(odd, 1500)).astype(np.float32)
+    p = LPP(8).fit(x).transform(x)
+    np.testing.assert_allclose(np.cov(p.T), np.eye(8), atol=1e-3)
+
+
+def test_fewer_or_equal_rows_are_refused():
+    x = fixed_camera()
+    for few in (x[:1], x[:8], np.repeat(x[:1], 40, 0), np.repeat(x[:8], 5, 0)):
+        with pytest.raises(ValueError, match="a code of 8 asked of features of rank"):
+            LPP(8).fit(few)
+
+
+def test_directions_without_neighbours_have_no_quotient():
+    x = rng.normal(size=(60, 4))
+    x[:3, 3], x[3:, 3] = (1e3, -2e3, 3e3), 0
+    assert projections(x, heat_graph(x[:, :3], 5), 4).shape == (4, 4)
+    alone = heat_graph(x[:, :3], 5).tolil()
+    alone[:3], alone[:, :3] = 0, 0
+    assert projections(x, alone.tocsr(), 4).shape == (4, 3)
+
+
 def test_rotation_is_found():
     rotation = linalg.qr(rng.normal(size=(4, 4)))[0]
     p = rng.normal(size=(50, 4))

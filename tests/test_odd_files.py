@@ -13,6 +13,7 @@ import pytest
 from made_videos import write_video
 from PIL import Image, ImageFile
 
+from cdvae import cli
 from cdvae.data import sources
 from cdvae.data.clips import clips
 from cdvae.data.fetch.check import check
@@ -242,6 +243,31 @@ def test_a_clip_whose_name_is_not_utf8_does_not_end_the_process(tmp_path):
 
 def test_what_is_printed_can_be_printed():
     assert printable(f"{NOT_TEXT}\n\x1b[2J é") == "caf\\udce9\\n\\x1b[2J é"
+
+
+def fixed_camera(folder: Path, n: int, noise: float) -> Path:
+    """Photos of one scene from one place, a little noise and light apart."""
+    rng, scene = np.random.default_rng(0), np.asarray(picture()).astype(float)
+    folder.mkdir()
+    for k in range(n):
+        values = scene * (1 + noise * k / n) + noise * rng.normal(size=scene.shape) * 40
+        Image.fromarray(values.clip(0, 255).round().astype(np.uint8)).save(folder / f"{k:02}.png")
+    return folder
+
+
+def trained(root: Path, task: str) -> int:
+    asked = f"train --profile smoke --data folder --root {root} --task {task} --method gauss"
+    return cli.main(asked.split())
+
+
+@pytest.mark.parametrize("task", ["relighting", "resaturation"])
+def test_photos_of_a_fixed_camera_train(task, tmp_path):
+    assert trained(fixed_camera(tmp_path / "photos", 40, 0.05), task) == 0
+
+
+def test_photos_all_alike_are_told_so(tmp_path, capsys):
+    assert trained(fixed_camera(tmp_path / "photos", 40, 0.0), "relighting") == 2
+    assert "training examples are too few or too alike" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("n", [1, 2])

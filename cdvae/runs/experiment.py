@@ -170,7 +170,11 @@ class Experiment(Store):
                 with one_thread():
                     pair = guidance.targets(*layers, n_code, weight)
             except ValueError as error:
-                raise InputError(f"{task}: {error}: give more or more varied examples") from None
+                raise InputError(
+                    f"{task}: the {len(train)} training examples are too few or too alike for the "
+                    f"embedding that guides ({error}): give more or more varied ones, or ask with "
+                    "--methods for those that need no embedding, as cvae"
+                ) from None
             with atomic(path) as temporary:
                 save_file({"p": torch.stack([torch.from_numpy(p) for p in pair])}, temporary)
         with safe_open(path, framework="pt") as file:
