@@ -5,6 +5,7 @@ method of one's own too. Publishing is `release.models`.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from cdvae.data.fields import Task, task_named
 from cdvae.methods import learned, method
@@ -21,6 +22,7 @@ from cdvae.model import Model
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
+from cdvae.tools.compact import expanded
 from cdvae.tools.files import InputError, project_root, sha256
 
 
@@ -81,7 +83,9 @@ def name_of(task: str, method: str, data: str) -> str:
 def load(name: str) -> Checkpoint:
     """The checkpoint of that name, with the settings that its card states.
 
-    Raises InputError for an unknown name, and for a file that is not the one its card describes.
+    Its weights are rounded as the card says, and those that no answer hangs on are not there: its
+    `loss` and `log_weights` may be NaN. Raises InputError for an unknown name, and for a file that
+    is not the one its card describes.
     """
     if name not in (known := names()):
         has = f"choose from {', '.join(known)}" if known else "install from a clone: pip install -e"
@@ -95,8 +99,15 @@ def load(name: str) -> Checkpoint:
         task = task_named(card["task"])
         with torch.random.fork_rng(devices=()):  # initial weights are drawn, and thrown away
             model = method(card["method"]).build(task, profile)
-        model.load_state_dict(load_file(path))  # in single precision, as the model is
+        fill(model, path)
     return Checkpoint(name, model.eval().requires_grad_(False), task, card)
+
+
+def fill(model: nn.Module, path: Path) -> None:
+    """Give a model the weights of a checkpoint; those that are not in it become NaN."""
+    found, wanted = expanded(load_file(path)), model.state_dict()
+    unknown = {k: torch.full_like(v, torch.nan) for k, v in wanted.items() if v.is_floating_point()}
+    model.load_state_dict(wanted | unknown | found)
 
 
 def of_run(experiment: Experiment, run: Run) -> Checkpoint:
@@ -122,7 +133,7 @@ def of_run(experiment: Experiment, run: Run) -> Checkpoint:
 
 
 def overview() -> list[dict]:
-    """One row a checkpoint, from its card; errors, variances × 10⁻², changes × 10⁻³."""
+    """One row a checkpoint, from its card; errors, variances × 10⁻²."""
     rows = []
     for name, card in cards().items():
         with whole(folder() / f"{name}.json"):
@@ -137,9 +148,15 @@ def summary_of(card: dict) -> dict:
         "training examples": score["best_error"]["n_train"],
         "best error of 100": 100 * score["best_error"]["value"],
         "variance": 100 * score["variance"]["value"],
-        "largest change by rounding": 1000 * card["rounding_to_half_precision"]["largest_change"],
+        "largest change of a score by rounding, %": 100 * largest_change(card["rounding"]),
         "MB": card["bytes"] / 1e6,
     }
+
+
+def largest_change(rounding: dict) -> float:
+    """The largest relative change of a score by rounding; NaN where none was measured."""
+    pairs = [(old, rounding["scores_rounded"][name]) for name, old in rounding["scores"].items()]
+    return max((abs(new / old - 1) for old, new in pairs), default=math.nan)
 
 
 def cards() -> dict[str, dict]:

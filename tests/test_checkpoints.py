@@ -53,8 +53,9 @@ def test_each_loads_and_samples(name):
     assert samples.isfinite().all() and torch.equal(samples, found.sample(x_c, 3, seed=1))
     card = card_of(name)
     assert card["sha256"] == sha256(ROOT / "results/checkpoints" / f"{name}.safetensors")
-    rounded = card["rounding_to_half_precision"]
-    assert rounded["root_mean_square_change"] < 0.01 * rounded["spread_of_samples"]
+    rounded = card["rounding"]
+    for score, value in rounded["scores"].items():
+        assert rounded["scores_rounded"][score] == pytest.approx(value, rel=0.005), score
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -107,7 +108,20 @@ def test_made_from_a_scored_model(reproduced, tmp_path, monkeypatch):
     found = checkpoints.load(path.stem)
     whole = experiment.model(Run("relighting", "mdn4", 0))
     for name, value in found.model.state_dict().items():
-        assert torch.equal(value, whole.state_dict()[name].half().to(value.dtype)), name
+        if value.isfinite().all():
+            most = whole.state_dict()[name].abs().max()
+            assert (value - whole.state_dict()[name]).abs().max() <= most / 250, name
+        else:
+            assert value.isnan().all() and name.startswith("dvae_c."), name
+    rounding = found.card["rounding"]
+    assert rounding["left_out"] == [
+        *("dvae_c.q_head.0", "dvae_c.q_head.1", "dvae_c.down", "dvae_c.p_head", "dvae_c.decoder")
+    ]
+    for score, value in rounding["scores"].items():
+        assert rounding["scores_rounded"][score] == pytest.approx(value, rel=0.005), score
+    assert set(rounding["scores"]) == {"best_error", "variance", "energy_score"}
+    assert 0 < rounding["middle_change"] < 0.02 * rounding["spread_of_samples"]
+    assert checkpoints.overview()[0]["largest change of a score by rounding, %"] < 0.5
     assert found.card["scores_from"] == "results/smoke/scenes/scores.csv"
     assert found.card["profile"] == "smoke"
     assert found.card["made_by"] == "cdvae models make --data scenes --profile smoke"

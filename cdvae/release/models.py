@@ -2,8 +2,8 @@
 
 Which ones is what the methods' entries name (`Method.published`). A data set's are trained and
 scored where `cdvae reproduce` has not done so yet, and the results folder is brought up to date
-with these very models. Weights are kept in half precision; what that changes is measured and
-stands in the card with the scores.
+with these very models. Weights are rounded (`tools.compact`), and only those are kept that answers
+hang on; what rounding changes is measured and stands in the card with the scores.
 """
 
 import json
@@ -15,20 +15,23 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cdvae.checkpoints import name_of, read_card
+from cdvae.checkpoints import fill, name_of, read_card
 from cdvae.data.fields import Task, task_named
 from cdvae.data.sources import data_set, data_sets
 from cdvae.methods import method, methods
+from cdvae.metrics import score_samples
 from cdvae.model import Model
+from cdvae.release.answering import modules_without, weights_for_answers
 from cdvae.report import results
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.store import Run, weights_sha256
+from cdvae.tools.compact import HOW, compact
 from cdvae.tools.files import InputError, atomic, sha256, write_json
 from cdvae.tools.registry import entries
 
 LARGEST = 5_000_000  # bytes of one checkpoint …
 IN_ALL = 40_000_000  # … and of all that the project comes with
-MEASURED = (50, 4)  # test examples and samples of each that half precision is judged on
+MEASURED = (50, 100)  # test examples and samples of each that rounding is judged on
 LIMITS = (
     "Fields are 32 x 32; a photo's detail is its own, put back by Eq. 10.",
     "The networks are those of the quick profile: small, and trained for minutes.",
@@ -89,17 +92,19 @@ def make(experiment: Experiment, run: Run, to: Path) -> Path:
     """
     model, about = experiment.model(run).cpu(), scored(experiment, run)
     path = to / f"{name_of(run.task, run.method, experiment.source.name)}.safetensors"
+    kept = weights_for_answers(model, *examples(experiment, run, 2))
     with atomic(path) as temporary:
-        save_file(halved(model), temporary, metadata={"name": path.stem})
+        save_file(compact(kept), temporary, metadata={"name": path.stem})
         if temporary.stat().st_size > LARGEST:
             raise InputError(f"{path.name} has more than {LARGEST:,} bytes: do not publish it")
-    change = rounding(experiment, run, model)
+    change = {"weights": HOW, "left_out": modules_without(model, kept)}
+    change |= rounding(experiment, run, model, path)
     write_json(path.with_suffix(".json"), card_of(experiment, run, path, about, change))
     return path
 
 
 def card_of(
-    experiment: Experiment, run: Run, path: Path, about: dict[str, Any], change: dict[str, float]
+    experiment: Experiment, run: Run, path: Path, about: dict[str, Any], change: dict[str, Any]
 ) -> dict[str, Any]:
     """The card of the checkpoint at `path`; about: the run's provenance, change: by rounding."""
     data, profile, made = experiment.source.name, experiment.profile.name, about["circumstances"]
@@ -122,7 +127,7 @@ def card_of(
         },
         "scores": scores_of(experiment, run),
         "scores_from": f"results/{profile}/{data}/scores.csv",
-        "rounding_to_half_precision": change,
+        "rounding": change,
         "limits": [*LIMITS_OF.get(data, ()), *LIMITS],
         "licence": "MIT, as the project; the data's own terms are in cdvae/data/README.md",
     }
@@ -135,33 +140,46 @@ def command(data: str, profile: str) -> str:
     return f"cdvae models make --data {data}{root}{other}"
 
 
-def halved(model: Model) -> dict[str, Tensor]:
-    """The weights of a model in half precision; whole numbers stay as they are."""
-    weights = model.state_dict().items()
-    return {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in weights}
+def examples(experiment: Experiment, run: Run, n: int) -> tuple[Tensor, Tensor]:
+    """The first n test examples of a run's task: x_c and x_g."""
+    test = experiment.fields(run.task)["test"]
+    return test.x_c[:n], test.x_g[:n]
 
 
 @torch.no_grad()
-def rounding(experiment: Experiment, run: Run, model: Model) -> dict[str, float]:
-    """What rounding a run's weights changes in samples, in the unit of the field.
+def rounding(experiment: Experiment, run: Run, model: Model, path: Path) -> dict[str, Any]:
+    """What rounding a run's weights to those in `path` changes, in the unit of the field.
 
-    Both models draw with the same noise. A draw of another component of a mixture is a change,
-    too, so the largest change may be a whole sample's; spread is what the samples vary by.
+    Both models draw with the same noise. A draw of another component of a mixture is a change, too,
+    so the largest change may be a whole sample's and counts in the root mean square; the middle one
+    of all samples says what a sample changes by. Scores: means over the examples.
     """
     rounded = method(run.method).build(task_named(run.task), experiment.settings(run.task))
-    rounded.load_state_dict({name: value.float() for name, value in halved(model).items()})
-    x_c, n = experiment.fields(run.task)["test"].x_c[: MEASURED[0]], MEASURED[1]
+    fill(rounded, path)
+    (x_c, x_g), n = examples(experiment, run, MEASURED[0]), MEASURED[1]
     samples = [
         each.sample(x_c, n, torch.Generator().manual_seed(0)) for each in (model, rounded.eval())
     ]
-    change = samples[1] - samples[0]
+    change = (samples[1] - samples[0]).flatten(2)
+    scores = [means_of(each, x_g) for each in samples]
     return {
         "root_mean_square_change": float(change.square().mean().sqrt()),
+        "middle_change": float(change.square().mean(2).sqrt().median()),
         "largest_change": float(change.abs().max()),
         "spread_of_samples": float(samples[0].std(1).square().mean().sqrt()),
+        "scores": scores[0],
+        "scores_rounded": scores[1],
         "examples": len(x_c),
         "samples_each": n,
     }
+
+
+def means_of(samples: Tensor, x_g: Tensor) -> dict[str, float]:
+    """Three scores of samples (batch, n, …) of x_g, means over the examples."""
+    each = score_samples(lambda part, n: samples[part, :n], x_g)
+    best = float(each["best_error"][:, -1].mean())
+    others = ("variance", "energy_score")
+    return {"best_error": best} | {name: float(each[name].mean()) for name in others}
 
 
 def scored(experiment: Experiment, run: Run) -> dict[str, Any]:
