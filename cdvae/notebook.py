@@ -21,6 +21,7 @@ from cdvae.explore.panel import Panel
 from cdvae.figures import captions, fields, samples, shown
 from cdvae.figures.gallery import Gallery
 from cdvae.figures.scores import figure4
+from cdvae.figures.style import picture_at
 from cdvae.methods import method
 from cdvae.report import chapters, results, verdicts
 from cdvae.runs.experiment import Experiment, open_runs
@@ -210,15 +211,16 @@ def show_figures(study: Study, galleries: dict[str, Gallery], *names: str) -> No
     have = [name for name in names if name in samples.plates(galleries)]
     drawn = samples.draw(study.profile, galleries, have) if have else {}
     for name, caption in drawn.items():
-        picture = study.figure_path(name).with_suffix(".png")
-        display(Image(fields.as_jpeg(picture, WIDTH)), Markdown(caption))
+        display(
+            Image(fields.as_jpeg(picture_at(study.figure_path(name)), WIDTH)), Markdown(caption)
+        )
 
 
 def show_committed(data: str, name: str) -> None:
     """Show a figure of the quick profile that the project comes with, smaller, and its caption."""
     from IPython.display import Image, Markdown, display
 
-    path = project_root() / "figures" / "quick" / data / f"{name}.png"
+    path = picture_at(project_root() / "figures" / "quick" / data / name)
     if path.exists():
         display(Image(fields.as_jpeg(path, WIDTH)))
         display(Markdown(captions.of(path) + f" On {data}."))

@@ -97,7 +97,7 @@ def test_figures_have_the_same_bytes_twice(kept, tmp_path):
     galleries = figures.galleries_of("smoke", "scenes", None)
     for name in ("figure5", "figure7b", "figure8"):  # one of each kind
         page, _ = figures.plates(galleries)[name]
-        pairs = [save(page(), tmp_path / run / name) for run in ("one", "two")]
+        pairs = [save(page(), tmp_path / run / name, photos=True) for run in ("one", "two")]
         for first, second in zip(*pairs, strict=True):
             assert sha256(first) == sha256(second), first.name
             assert b"CreationDate" not in first.read_bytes()
@@ -108,8 +108,8 @@ def test_the_command_draws_all_and_says_what_each_shows(kept, capsys):
     folder = figures_folder("smoke", "scenes")
     names = ["figure1", "figure5", "figure7", "figure7b", "figure8", "figure8b"]
     for name in names:
-        assert (folder / f"{name}.png").exists() and (folder / f"{name}.pdf").exists()
-        assert captions.of(folder / f"{name}.png").startswith(f"**Figure {name[6:]}.**")
+        assert (folder / f"{name}.jpg").exists() and (folder / f"{name}.pdf").exists()
+        assert captions.of(folder / f"{name}.jpg").startswith(f"**Figure {name[6:]}.**")
     before = (folder / captions.FILE).read_text()
     figures.draw("smoke", figures.galleries_of("smoke", "scenes", None), ["figure7"])
     assert (folder / captions.FILE).read_text() == before

@@ -57,7 +57,7 @@ def test_rows_in_scores_and_tables(trial):
 def test_figures_and_notebooks(trial):
     from cdvae.release import notebooks
 
-    drawn = {path.stem for path in (trial / "figures/smoke/scenes").glob("*.png")}
+    drawn = {path.stem for path in (trial / "figures/smoke/scenes").glob("*.[jp][pn]g")}
     assert {"figure1", "figure2", "figure4", "figure5", "figure7"} <= drawn
     executed = sorted((trial / "results/smoke/scenes/notebooks").glob("*.ipynb"))
     assert [path.name for path in executed] == [p.name for p in notebooks.numbered("scenes")]

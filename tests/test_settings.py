@@ -60,4 +60,4 @@ def test_the_readmes_figure_and_results_are_those_of_the_files(monkeypatch):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert readme.between(text, "results", readme.results_block()) == text
     assert readme.between(text, "hero", readme.hero_block()) == text
-    assert "CVAE" in readme.results_block() and "figure1.png" in readme.hero_block()
+    assert "CVAE" in readme.results_block() and "/figure1." in readme.hero_block()

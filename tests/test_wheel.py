@@ -72,7 +72,7 @@ def test_it_reproduces_below_the_current_folder(installed):
     ours = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
     ran = {path.name for path in (results / "notebooks").iterdir()}
     assert ours - ran == {"08_visual_dynamics.ipynb", "09_explore.ipynb"}
-    assert (results / "scores.csv").exists() and list(folder.glob("figures/smoke/scenes/*.png"))
+    assert (results / "scores.csv").exists() and list(folder.glob("figures/smoke/scenes/*.jpg"))
     assert sorted(os.listdir(folder)) == [".cache", "figures", "results"]
     about = (results / "provenance.json").read_text()
     assert '"git_commit": null' in about and '"cdvae": "' in about

@@ -49,7 +49,7 @@ def reproduce(options: argparse.Namespace) -> int:
         code = 1
     print_tables(options.profile, options.data)
     print(f"\nresults: {folder}")
-    for figure in sorted(figures_folder(options.profile, options.data).glob("*.png")):
+    for figure in sorted(figures_folder(options.profile, options.data).glob("*.[jp][pn]g")):
         print(f"figure:  {figure}")
     return code
 
@@ -127,7 +127,7 @@ def draw_figures(options: argparse.Namespace) -> None:
 
     place = (options.profile, options.data)
     folder = figures_folder(*place)
-    drawn = samples.draw(options.profile, samples.galleries_of(*place, options.root))
+    drawn = samples.draw(options.profile, samples.galleries_of(*place, options.root), pdf=True)
     scores = read_scores(*place)
     if len(scores):
         save(figure4(scores), folder / "figure4")

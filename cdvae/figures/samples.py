@@ -241,9 +241,10 @@ def make_all(galleries: dict[str, Gallery]) -> None:
 
 
 def draw(
-    profile: str, galleries: dict[str, Gallery], names: Collection[str] = ()
+    profile: str, galleries: dict[str, Gallery], names: Collection[str] = (), pdf: bool = False
 ) -> dict[str, str]:
-    """Write these figures (by default all) as PNG and PDF; returns their captions by name.
+    """Write these figures (by default all) as JPEG, and as PDF if asked; returns their captions
+    by name.
 
     Captions stand in captions.md beside the figures.
     """
@@ -255,7 +256,7 @@ def draw(
         if not names or name in names:
             figure = page()
             watermark(figure, profile)
-            save(figure, folder / name)
+            save(figure, folder / name, photos=True, pdf=pdf)
             found[name] = caption()
     captions.merge(folder, list(found.values()))
     return found

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from cdvae.figures.light import PHOTOS, light_png
 from cdvae.methods import label, look
 from cdvae.tools.files import atomic
 
@@ -22,15 +23,33 @@ STYLE = {
     "pdf.fonttype": 42,
 }
 
+HOW = {  # a file of each kind is written
+    ".png": {"metadata": {"Software": None}},
+    ".jpg": {"pil_kwargs": PHOTOS},
+    ".pdf": {"metadata": {"CreationDate": None}},
+}
 
-def save(figure: Figure, path: Path) -> list[Path]:
-    """Write a figure as PNG and PDF beside each other, without dates; returns both paths."""
-    written = []
-    for suffix, about in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
-        with atomic(path.with_suffix(suffix)) as temporary, plt.rc_context(STYLE):
-            figure.savefig(temporary, metadata=about, bbox_inches="tight")
-        written.append(path.with_suffix(suffix))
-    return written
+
+def save(figure: Figure, path: Path, photos: bool = False, pdf: bool = True) -> list[Path]:
+    """Write a figure as PNG, or as JPEG if it shows photos, and as PDF, without dates.
+
+    Returns the paths. A PNG of the same name that photos take the place of is removed.
+    """
+    written = [path.with_suffix(suffix) for suffix in (".jpg" if photos else ".png", ".pdf")]
+    for place in written[: 1 + pdf]:
+        with atomic(place) as temporary, plt.rc_context(STYLE):
+            figure.savefig(temporary, bbox_inches="tight", **HOW[place.suffix])
+            if place.suffix == ".png":
+                temporary.write_bytes(light_png(temporary.read_bytes()))
+    if photos:
+        path.with_suffix(".png").unlink(missing_ok=True)
+    return written[: 1 + pdf]
+
+
+def picture_at(path: Path) -> Path:
+    """The file of a figure by its path without ending: of photos a JPEG, else a PNG."""
+    photos = path.with_suffix(".jpg")
+    return photos if photos.exists() else path.with_suffix(".png")
 
 
 def finished(figure: Figure) -> Figure:

@@ -4,6 +4,7 @@ import pandas as pd
 
 from cdvae.data.sources import data_set
 from cdvae.figures import captions
+from cdvae.figures.style import picture_at
 from cdvae.methods import label, ordered
 from cdvae.release import numbers
 from cdvae.report.paper import LAYERS
@@ -69,7 +70,7 @@ def hero_block() -> str:
     """Figure 1 of photos and of clips, as far as they are drawn, with their captions' sentences."""
     pictures, texts = [], []
     for profile, data in HERO:
-        path = project_root() / "figures" / profile / data / "figure1.png"
+        path = picture_at(project_root() / "figures" / profile / data / "figure1")
         if path.exists():
             place = path.relative_to(project_root()).as_posix()
             pictures.append(f"![Figure 1 on {data}: an original and four samples]({place})")
