@@ -39,10 +39,14 @@ def reproduce(options: argparse.Namespace) -> int:
     code = make_results(parameters)
     folder = results_folder(options.profile, options.data)
     waiting = left(parameters)
-    progress = Progress(len(waiting))
+    progress, failed = Progress(len(waiting)), []
     for path in waiting:
-        notebooks.run(path, folder / "notebooks" / path.name, parameters)
-        progress.step(f"ran {path.name}")
+        try:
+            notebooks.run(path, folder / "notebooks" / path.name, parameters)
+            progress.step(f"ran {path.name}")
+        except notebooks.NotebookFailed as error:  # the others do not hang on it
+            failed.append(error)
+            progress.step(f"{path.name} failed")
     progress.close()
     for path, why in notebooks.left_out(options.data).items():
         print(f"cdvae: {path.name} is left out, {why}", file=sys.stderr)
@@ -50,8 +54,10 @@ def reproduce(options: argparse.Namespace) -> int:
     print_tables(options.profile, options.data)
     print(f"\nresults: {folder}")
     for figure in sorted(figures_folder(options.profile, options.data).glob("*.[jp][pn]g")):
-        print(f"figure:  {figure}")
-    return code
+        print(f"figure:  {figure}", flush=True)
+    for error in failed:
+        print(f"cdvae: {error}", file=sys.stderr)
+    return 1 if failed else code
 
 
 def make_results(parameters: dict) -> int:

@@ -3,17 +3,17 @@
 import base64
 import hashlib
 import json
-import os
-import tempfile
+import logging
 from pathlib import Path
 
 from cdvae import checkpoints
 from cdvae.data.sources import data_sets
 from cdvae.figures.light import light
+from cdvae.release.kernels import connection
 from cdvae.report import chapters, results
 from cdvae.runs.parameters import PARAMETERS, checked
 from cdvae.tools.errors import Failed, InputError
-from cdvae.tools.files import atomic, key_of, marked, project_root, sha256, write_text
+from cdvae.tools.files import atomic, key_of, project_root, sha256, write_text
 from cdvae.tools.meaning import meaning_of_text
 
 KERNEL = "python3"
@@ -161,13 +161,12 @@ def run(path: Path, output: Path, parameters: dict) -> None:
     the half-run notebook is then kept beside `output`, until a later run succeeds.
     """
     import papermill
-    from nbclient.exceptions import DeadKernelError
-    from traitlets.config import Config
+    from jupyter_client.kernelspec import NoSuchKernel
 
-    ports = str(Path(tempfile.gettempdir(), f"{marked('kernel')}{os.urandom(4).hex()}.json"))
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # failures are told below
     half = output.with_name(f"{output.stem}.failed.ipynb")
     parameters, died = checked(parameters), False
-    with atomic(output) as temporary:
+    with atomic(output) as temporary, connection() as config:
         try:
             papermill.execute_notebook(
                 path,
@@ -177,11 +176,13 @@ def run(path: Path, output: Path, parameters: dict) -> None:
                 progress_bar=False,
                 log_output=False,
                 extra_arguments=QUIET,
-                config=Config({"KernelManager": {"connection_file": ports}}),
+                config=config,
             )
         except papermill.PapermillExecutionError:
             pass  # `unfinished` says where
-        except DeadKernelError:
+        except NoSuchKernel:
+            raise InputError(f"no Jupyter kernel '{KERNEL}': pip install ipykernel") from None
+        except RuntimeError:  # DeadKernelError, or it died before it answered
             died = True
         executed = without_marks(read(temporary))
         problems = [f"cell {last_begun(executed)}\nits kernel died"] if died else []

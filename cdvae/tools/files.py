@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -137,13 +138,14 @@ def place_of_processes() -> str:
 
 @cache
 def sweep(folder: Path) -> None:
-    """Remove the temporary files in a folder that killed runs have left, once in a process."""
+    """Remove what killed runs have left of temporary files in a folder, once in a process."""
     with suppress(OSError):  # another's folder, or gone by now
         names = os.listdir(folder)
         for found in filter(None, map(TEMPORARY.fullmatch, names)):
             path = folder / found[0]
             if is_left_behind(path, found[1], int(found[2])):
-                path.unlink(missing_ok=True)
+                is_folder = path.is_dir() and not path.is_symlink()
+                shutil.rmtree(path) if is_folder else path.unlink(missing_ok=True)
 
 
 def sweep_all() -> None:
