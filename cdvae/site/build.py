@@ -1,0 +1,108 @@
+"""`cdvae site`: the whole site, from what is committed."""
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from cdvae.site import links, pages, policy
+from cdvae.site.npm import MATHJAX, take
+from cdvae.site.settings import CONF
+from cdvae.tools.errors import Failed, InputError
+from cdvae.tools.files import checkout, marked, writing
+
+ASSETS = Path(__file__).parent / "assets"
+UNLEVELLED = ('class="caption" role="heading"', 'class="caption" role="heading" aria-level="2"')
+LARGEST = 60_000_000  # bytes of the whole site
+FORMULAS = {
+    "es5/tex-chtml-full.js": "_static/mathjax/tex-chtml-full.js",
+    "es5/output/chtml/fonts/": "_static/mathjax/output/chtml/fonts/",
+}
+
+
+def build(to: Path, only: tuple[str, ...] = ("",), say=print) -> None:
+    """Make the site in a folder, which is replaced when all is well.
+
+    only: how the names of the notebooks begin that are taken, for tests; by default all.
+
+    Raises InputError where something that it needs is not installed or the folder holds something
+    else, and Failed for a site with broken links or larger than LARGEST.
+    """
+    start = time.monotonic()
+    ready(to)
+    with writing(to.parent):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=marked("site"), dir=to.parent))
+        try:
+            made = place / "made"
+            sources(place / "source", only)
+            say(f"pages by Sphinx … ({time.monotonic() - start:.0f} s so far)")
+            run_sphinx(place / "source", made, place / "doctrees")
+            finish(made)
+            if to.exists():
+                shutil.rmtree(to)
+            made.replace(to)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+    size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
+    say(f"{to}: {size / 1e6:.1f} MB, {time.monotonic() - start:.0f} s")
+
+
+def ready(to: Path) -> None:
+    """Raise InputError unless the site can be made here."""
+    if checkout() is None:
+        raise InputError("no checkout here: clone the project and `pip install -e '.[site]'` in it")
+    try:
+        import furo  # noqa: F401
+        import myst_nb  # noqa: F401
+        import onnx  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed: pip install -e '.[site]'") from None
+    if to.exists() and not (to / "objects.inv").exists() and (to.is_file() or any(to.iterdir())):
+        raise InputError(f"{to} is there and is no site: choose another folder with --out")
+
+
+def sources(to: Path, only: tuple[str, ...]) -> None:
+    """Write all that Sphinx reads, and what it copies."""
+    static = to / "_static"
+    static.mkdir(parents=True)
+    style = pages.stage(to, only)
+    for path in ASSETS.glob("*.*"):
+        if path.suffix != ".html":  # which goes into pages
+            shutil.copy(path, static / path.name)
+    (static / "tables.css").write_text(style, encoding="utf-8")
+    (to / "conf.py").write_text(CONF, encoding="utf-8")
+    take(MATHJAX, FORMULAS, to)
+
+
+def run_sphinx(source: Path, to: Path, doctrees: Path) -> None:
+    """Run the builder; raises Failed with what it warns of."""
+    from io import StringIO
+
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    warned = StringIO()
+    os.environ["JUPYTER_PLATFORM_DIRS"] = "1"  # or jupyter_core warns of its own future
+    with patch_docutils(None), docutils_namespace():
+        cores = os.cpu_count() or 1
+        places = (source, source, to, doctrees)
+        Sphinx(*places, "html", status=None, warning=warned, parallel=cores).build()
+    if text := warned.getvalue().strip():
+        raise Failed(f"Sphinx warns:\n{text}")
+
+
+def finish(site: Path) -> None:
+    """Give each page its policy, and see that nothing in the site is missing."""
+    for name in (".buildinfo", ".doctrees", "_sources"):
+        path = site / name
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    for page in site.rglob("*.html"):
+        html = page.read_text(encoding="utf-8").replace(*UNLEVELLED)
+        page.write_text(policy.put(html), encoding="utf-8")
+    if broken := links.broken(site):
+        raise Failed("links that lead nowhere:\n" + "\n".join(broken))
+    size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
+    if size > LARGEST:
+        raise Failed(f"the site has {size:,} bytes, more than {LARGEST:,}: show fewer models")

@@ -1,0 +1,97 @@
+"""All figures of the project on one page, light enough for a phone."""
+
+import re
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from cdvae.data.sources import data_sets
+from cdvae.figures import captions
+from cdvae.site import words
+
+WIDTH, QUALITY = 1200, 82  # px and of WebP, of a figure on the page
+FOLDER = "plates"
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One figure: its file, data set, number and caption."""
+
+    path: Path
+    data: str
+    number: str
+    caption: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.data}-{self.path.stem.replace('_', '-')}"
+
+    @property
+    def file(self) -> str:
+        return f"{FOLDER}/{self.name}.webp"
+
+
+def plates(root: Path) -> list[Plate]:
+    """The committed figures of the quick profile, by data set and number."""
+    found = []
+    for folder in sorted((root / "figures" / "quick").iterdir()):
+        for path in sorted(folder.glob("*.png"), key=order):
+            match = re.fullmatch(r"figure(\d+\w?)", path.stem)
+            text = captions.kept(folder).get(parts(match[1]), "") if match else ""
+            found.append(Plate(path, folder.name, match[1] if match else "", text))
+    return found
+
+
+def parts(number: str) -> tuple[int, str]:
+    """Number and letter of a figure."""
+    digits, letter = re.fullmatch(r"(\d+)(\w?)", number).groups()
+    return int(digits), letter
+
+
+def order(path: Path) -> tuple:
+    match = re.fullmatch(r"figure(\d+)(\w?)", path.stem)
+    return (0, int(match[1]), match[2]) if match else (1, 0, path.stem)
+
+
+def numbered(every: list[Plate]) -> dict[str, Plate]:
+    """The first figure of each number."""
+    found: dict[str, Plate] = {}
+    for each in every:
+        if each.number:
+            found.setdefault(each.number, each)
+    return found
+
+
+def page(every: list[Plate]) -> str:
+    """The page, a section for each data set."""
+    known, texts = data_sets(), ["# All figures"]
+    texts.append("Every figure that the project keeps, as `cdvae figures` draws it.")
+    for data in dict.fromkeys(each.data for each in every):
+        title = known[data].title if data in known else data
+        texts.append(f"## {title[0].upper()}{title[1:]}")
+        texts += [shown(each) for each in every if each.data == data]
+    return "\n\n".join(texts) + "\n"
+
+
+def shown(plate: Plate) -> str:
+    """A figure with its caption; one without is called what its file is called."""
+    bare = plate.path.stem.replace("_", " ")
+    title = f"**Figure {plate.number}.**" if plate.number else f"**{bare[0].upper()}{bare[1:]}.**"
+    caption = plate.caption or title
+    alt = words.plain(words.FIGURE.sub("", caption)) or f"Figure {plate.number}"
+    return words.figure(plate.file, alt, caption, plate.name)
+
+
+def keep(every: list[Plate], to: Path) -> None:
+    """Write the figures as WebP."""
+    from PIL import Image
+
+    (to / FOLDER).mkdir(parents=True, exist_ok=True)
+    for plate in every:
+        with Image.open(plate.path) as image:
+            light = image.convert("RGB")
+            if light.width > WIDTH:
+                light = light.resize((WIDTH, round(light.height * WIDTH / light.width)))
+            buffer = BytesIO()
+            light.save(buffer, "WEBP", quality=QUALITY, method=3)
+        (to / plate.file).write_bytes(buffer.getvalue())
