@@ -62,7 +62,7 @@ def test_a_pair_reads_the_same_from_either_side():
     assert chapters.oriented(found, "gauss", "nn") is None
 
 
-@pytest.fixture(params=["coco", "ucf101", "scenes"])
+@pytest.fixture(params=["coco", "scenes"])
 def committed(request, monkeypatch) -> Chapter:
     monkeypatch.delenv("CDVAE_OUTPUT")  # the committed results, not the tests'
     return Chapter("tuned", request.param)

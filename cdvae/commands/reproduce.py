@@ -125,8 +125,8 @@ def dry_run(parameters: dict) -> int:
 
 
 def draw_figures(options: argparse.Namespace) -> None:
-    """Every figure of a data set from its results folder."""
-    from cdvae.figures import samples
+    """Every figure of a data set from its results folder, and those of README's first screen."""
+    from cdvae.figures import front, samples
     from cdvae.figures.scores import figure4
     from cdvae.figures.style import save
     from cdvae.report.results import figures_folder, read_scores
@@ -137,4 +137,4 @@ def draw_figures(options: argparse.Namespace) -> None:
     scores = read_scores(*place)
     if len(scores):
         save(figure4(scores), folder / "figure4")
-    print(f"{len(drawn)} figures in {folder}")
+    print(f"{len(drawn)} figures in {folder}, {len(front.draw())} in {folder.parents[1]}")

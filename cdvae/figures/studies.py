@@ -7,7 +7,9 @@ from matplotlib.figure import Figure
 from cdvae.figures.style import STYLE, finished, legend_below, look_of, panels, watermark
 from cdvae.methods import label, look, method, ordered
 from cdvae.report.chapters import Chapter, oriented, over_variants
+from cdvae.report.claims import BASELINES
 from cdvae.report.results import summary
+from cdvae.runs.measures import metric
 
 PAIRS = (  # what the forest plot compares
     *((tie, other) for tie in ("gauss", "mdn4", "mdn12") for other in ("shallow", "cvae", "nn")),
@@ -39,6 +41,60 @@ def accuracy_and_score(chapters: list[Chapter]) -> Figure:
         legend_below(figure, *axes[0], columns=COLUMNS)
         watermark(figure, chapters[0].scores.profile.iloc[0])
     return finished(figure)
+
+
+FIXED = "nearest of 100 fixed fields (k-means)"  # a row of limits.csv
+KINDS = {"paper": "#0072B2", "extension": "#009E73", "rival": "#D55E00", "control": "#777777"}
+WHOSE = {
+    "paper": "the paper's joint models",
+    "extension": "codes in space, added here",
+    "rival": "rivals, the paper's and today's",
+    "control": "looks at no input, or is no model",
+}
+
+
+def standing(chapter: Chapter, scores: tuple[str, ...] = ("best_error",)) -> Figure:
+    """Where each method stands by these scores, a panel for each score and task, the best on top.
+
+    Bars are one standard deviation over seeds. A hundred fixed fields (limits.csv) have a row by
+    best error; methods that were scored on fewer test examples have none.
+    """
+    full = chapter.scores[chapter.scores.n_test == chapter.scores.n_test.max()]
+    each = summary(full[full.n_samples == 100])
+    each = each.set_index(["metric", "task", "method"]).sort_index()
+    means = each["mean"]
+    places = [(score, task) for score in scores for task in chapter.tasks]
+    first = means[scores[0], chapter.tasks[0]]
+    names = sorted(set(full.method) - {"truth"}, key=first.get)
+    with plt.rc_context(STYLE):
+        figure, axes = panels(1, len(places), 6.6 / len(places) + 0.6, 3.3)
+        for axis, (score, task) in zip(axes[0], places, strict=True):
+            shown = metric(score)
+            rows = [(label(name), shown.scale * means[score, task, name]) for name in names]
+            colours = [colour_of(name) for name in names]
+            spread = [shown.scale * each["std"][score, task, name] for name in names]
+            limits = chapter.read("limits")
+            if score == "best_error" and len(limits):
+                fixed = limits[(limits.task == task) & (limits.measure == FIXED)].value.iloc[0]
+                rows.append(("100 fixed fields", 100 * fixed))
+                colours, spread = [*colours, KINDS["control"]], [*spread, 0.0]
+            labels = [name for name, _ in rows]
+            order = sorted(range(len(rows)), key=lambda k: rows[k][1])
+            for y, k in enumerate(order):
+                axis.errorbar(rows[k][1], y, xerr=spread[k], fmt="o", ms=5, color=colours[k])
+            axis.set_yticks(range(len(order)), [labels[k] for k in order])
+            axis.invert_yaxis()
+            axis.grid(axis="x", lw=0.3)
+            axis.set(title=task, xlabel=shown.head)
+        handles = [plt.Line2D([], [], marker="o", ls="", color=c) for c in KINDS.values()]
+        figure.legend(handles, WHOSE.values(), loc="outside lower center", ncols=2)
+    return finished(figure)
+
+
+def colour_of(name: str) -> str:
+    """The colour of whose method it is; nearest neighbour and CVAE are the paper's rivals."""
+    kind = method(name).kind
+    return KINDS["rival" if name in BASELINES else kind]
 
 
 def forest(chapters: list[Chapter], metric: str, head: str, scale: float) -> Figure:

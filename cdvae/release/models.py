@@ -23,6 +23,7 @@ from cdvae.metrics import score_samples
 from cdvae.model import Model
 from cdvae.release.answering import modules_without, weights_for_answers
 from cdvae.report import results
+from cdvae.report.data_facts import facts
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.store import Run, weights_sha256
 from cdvae.tools.compact import HOW, compact
@@ -40,7 +41,6 @@ LIMITS = (
 LIMITS_OF = {
     "scenes": ("It knows the built-in world alone: drawn shapes in rooms, no photos.",),
     "coco": ("It has seen everyday photos from Flickr, and inherits what people photograph.",),
-    "ucf101": ("It has seen a few hundred clips of people doing sports and chores.",),
 }
 KEPT_SCORES = ["metric", "n_samples", "value", "unit", "n_train", "n_test"]  # in a card
 
@@ -128,9 +128,20 @@ def card_of(
         "scores": scores_of(experiment, run),
         "scores_from": f"results/{profile}/{data}/scores.csv",
         "rounding": change,
-        "limits": [*LIMITS_OF.get(data, ()), *LIMITS],
+        "limits": [*LIMITS_OF.get(data, ()), seen(experiment, run.task), *LIMITS],
         "licence": "MIT, as the project; the data's own terms are in cdvae/data/README.md",
     }
+
+
+def seen(experiment: Experiment, task: str) -> str:
+    """One sentence: how many examples a model was trained on, and of what."""
+    found = facts(experiment.fields(task)["train"])
+    text = f"It was trained on {found['examples']:,} examples"
+    if found["files"] < found["examples"]:  # several of one clip
+        text += f" of {found['files']:,} clips"
+    if found["annotated"]:
+        text += f"; {found['annotated']:,} of them have labels, of {found['categories']} categories"
+    return text + "."
 
 
 def command(data: str, profile: str) -> str:

@@ -18,7 +18,7 @@ from cdvae.data.fields import Task
 from cdvae.data.splits import source_of
 from cdvae.methods import ordered
 from cdvae.metrics import COUNTS
-from cdvae.report import results
+from cdvae.report import data_facts, results
 from cdvae.report.claims import BASELINES, CLAIMS, OURS, Claim
 from cdvae.report.each_example import Scores, keep
 from cdvae.report.paper import ROWS
@@ -188,6 +188,7 @@ def of_interval(score: str, low: float, high: float) -> str:
 def finish(experiment: Experiment, runs: list[Run], quiet: bool = False) -> pd.DataFrame:
     """Train, score and compare what is missing, and write the files; returns these runs' scores."""
     scores = results.finish(experiment, runs, quiet)
+    data_facts.update(experiment, list(dict.fromkeys(run.task for run in runs)))
     update(experiment, runs)
     return scores
 

@@ -122,7 +122,7 @@ def checked(root: Path, workers: int | None = None) -> list[Report]:
 UCF101 = register(
     DataSet(
         name="ucf101",
-        title="clips in UCF101's layout",
+        title="UCF101 clips",
         tasks=("motion",),
         make=partial(make_clips, listed),
         stamp=partial(stamp, listed),

@@ -27,7 +27,12 @@ def closeups(ids: Sequence[str], n_test: int) -> np.ndarray:
     scenes, generator = draw("test", n_test, int(seed))
     hidden = world.draw_hidden(scenes.rows(torch.arange(min(n_test, CHUNK))), generator)
     scenes, hidden = scenes.rows(rows), world.Hidden(*(part[rows] for part in hidden))
-    fine = np.empty((len(rows), SIZE * TIMES, SIZE * TIMES, 3), np.float32)
+    return finely(scenes, hidden)
+
+
+def finely(scenes: world.Scenes, hidden: world.Hidden) -> np.ndarray:
+    """Pictures of scenes in linear light, (N, 224, 224, 3)."""
+    fine = np.empty((len(scenes.window), SIZE * TIMES, SIZE * TIMES, 3), np.float32)
     centres = render.pixel_grid(scenes.lamp.device)
     for down, right in product(range(TIMES), repeat=2):
         move = torch.tensor([(each + 0.5) / TIMES - 0.5 for each in (right, down)])
