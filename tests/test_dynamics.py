@@ -30,15 +30,32 @@ def test_pairs_become_pictures_and_differences_in_range():
     assert torch.equal(((batch.x_c + batch.x_g) * 255).round().to(torch.uint8), pairs.second[2:5])
 
 
-def test_the_pair_of_a_frame_is_a_fifth_of_a_second_later(tmp_path):
+def test_the_pairs_of_a_clip_lie_a_step_apart(tmp_path):
     def grey(index: int) -> np.ndarray:
         return np.full((64, 64, 3), 4 * index, np.uint8)
 
     write_video(tmp_path / "clip.avi", 60, 25.0, grey)
-    found = frames.clip_frames(tmp_path, 32, "clip.avi")
-    assert found["first"].shape == found["second"].shape == (8, 3, 32, 32)
+    found = frames.clip_frames(tmp_path, 32, 1 / 5, 48, "clip.avi")
+    assert found["first"].shape == found["second"].shape == (48, 3, 32, 32)
     apart = (found["second"].mean((1, 2, 3)) - found["first"].mean((1, 2, 3))) / 4
     assert np.allclose(apart, 5, atol=0.6)  # frames, of 1/25 s; the codec is not exact
+    assert np.allclose(found["change"], (apart * 4 / 255) ** 2, rtol=0.02)
+
+
+def test_partners_are_the_nearest_frames_and_never_far():
+    times = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 1.0, 1.1])
+    assert frames.pairs_apart(times, 0.2, 99) == [(0, 2), (1, 3), (2, 4)]
+    assert frames.pairs_apart(times, 0.2, 2) == [(0, 2), (2, 4)]
+    with pytest.raises(ValueError, match="seconds apart"):
+        frames.pairs_apart(times, 5.0, 9)
+
+
+def test_every_clip_comes_once_before_any_comes_twice():
+    clips = np.array(["a"] * 5 + ["b"] * 2 + ["c"] * 3)
+    order = frames.spread_out(clips, 0)
+    assert sorted(order) == list(range(10))
+    assert set(clips[order[:3]]) == set(clips[order[3:6]]) == set("abc")
+    assert set(clips[order[6:8]]) == {"a", "c"} and set(clips[order[8:]]) == {"a"}
 
 
 class Puppet:
@@ -149,6 +166,15 @@ def test_clips_are_scored_by_their_differences(output, tmp_path):
     assert not scores.metric.str.startswith("kl_").any()
     error = scores[scores.metric == "difference_error"].set_index("method").value
     assert 0 < error["flow"] < 0.5 * error["still"]  # which other clips share
+    explained = scores[scores.metric == "explained"].set_index("method").value
+    left = 1 - error["crossconv_encoded"] / error["still"]
+    assert explained["crossconv_encoded"] == pytest.approx(left, abs=1e-6)
+    apart = pd.read_csv(dynamics.folder() / "dynamics_comparisons.csv").fillna("")
+    energy = scores[scores.metric == "energy_score"].set_index("method").value
+    for line in apart.itertuples():
+        exact = energy[line.method] - energy[line.rival] if line.rival else explained[line.method]
+        assert line.difference == pytest.approx(exact, abs=1e-5)
+        assert line.low <= line.difference <= line.high
     assert (dynamics.folder() / "dynamics.json").exists()
     assert not dynamics.committed(dynamics.runs()[0]).exists()  # other people's clips
 

@@ -1,8 +1,8 @@
-"""Visual Dynamics from pairs of frames to scores: fit, sample, measure, cached on disk."""
+"""Visual Dynamics on moving shapes: fit, sample, measure, cached on disk."""
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from cdvae.data.clips import frames
 from cdvae.data.drawn import shapes
 from cdvae.data.drawn.shapes import Pairs
 from cdvae.dynamics import scoring
@@ -35,19 +34,13 @@ NETWORK = (build_network, FramePairs)  # code that both fitting and scoring hang
 
 
 class FrameExperiment(Store):
-    """The runs of one profile on pairs of frames, of shapes or of clips."""
+    """The runs of one profile on pairs of frames of moving shapes."""
 
-    unit = "pairs"
+    unit, data = "pairs", "shapes"
 
-    def __init__(
-        self, profile: Profile, data: str = "shapes", root: str | None = None, device: str = "auto"
-    ):
-        self.profile, self.settings, self.data = profile, profile.dynamics, data
-        if data != "shapes":
-            training = replace(self.settings.training, steps=self.settings.clip_steps)
-            self.settings = replace(self.settings, training=training)
+    def __init__(self, profile: Profile, device: str = "auto"):
+        self.profile, self.settings = profile, profile.dynamics
         self.device = pick_device(device)
-        self.root = Path(root).expanduser() if root else None
         self._pairs: dict[str, Pairs] = {}
 
     def runs(self) -> list[Run]:
@@ -58,20 +51,13 @@ class FrameExperiment(Store):
         return frame_methods(self.data)[run.method]
 
     def prepare(self, runs: list[Run]) -> None:
-        """Read the clips; shapes are drawn faster than they are read back."""
-        if self.data != "shapes":
-            for split in SPLITS:
-                self.pairs(split)
-            self._pairs.clear()
+        """Nothing: shapes are drawn faster than they are read back."""
 
     def pairs(self, split: str) -> Pairs:
         """The frames of a split."""
         if split not in self._pairs:
             n, seed = getattr(self.settings, SPLITS[split]), self.profile.data_seed
-            if self.data == "shapes":
-                self._pairs[split] = shapes.load(split, n, seed, self.settings.size)
-            else:
-                self._pairs[split] = frames.load(self.root, split, n, seed, self.settings.size)
+            self._pairs[split] = shapes.load(split, n, seed, self.settings.size)
         return self._pairs[split]
 
     def examples(self, split: str) -> FramePairs:
@@ -86,7 +72,7 @@ class FrameExperiment(Store):
 
     def model_key(self, run: Run) -> str:
         """The key of all that shapes a run's model: data, settings, code."""
-        stamp = meaning(shapes.load) if self.data == "shapes" else frames.stamp(self.root)
+        stamp = meaning(shapes.load)
         settings = {"data_seed": self.profile.data_seed}
         settings |= self.chosen(FITTING if self.is_learned(run) else SHAPING)
         code = meaning(*NETWORK, fit_network, codes) if self.is_learned(run) else ""
@@ -164,6 +150,5 @@ class FrameExperiment(Store):
         return found | {"sizes": sizes, "provenance": about}
 
     def n_train(self) -> int:
-        """The number of training pairs; of clips there may be fewer than asked for."""
-        n = self.settings.n_train
-        return n if self.data == "shapes" else len(self.pairs("train").first)
+        """The number of training pairs."""
+        return self.settings.n_train

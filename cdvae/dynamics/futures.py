@@ -13,6 +13,7 @@ from cdvae.data.drawn.shapes import Pairs, draw_motion, render
 from cdvae.dynamics.flow_copy import FlowCopy
 from cdvae.dynamics.pairs import FramePairs
 from cdvae.methods.crossconv import CrossConv
+from cdvae.methods.crossconv_local import LocalCrossConv
 
 Draw = Callable[[slice, int], Tensor]  # (test pictures, n) -> differences (batch, n, 3, H, W)
 
@@ -24,7 +25,7 @@ class Known(NamedTuple):
     train: Callable[[], Pairs]  # made if a row looks at them
     frames: FramePairs  # the test pairs, where the network is
     generator: torch.Generator  # the rows of a run go on with it, one after the other
-    model: CrossConv | None = None
+    model: CrossConv | LocalCrossConv | None = None
     bank: Tensor | None = None  # codes of training pairs (M, n_code)
 
 
@@ -65,6 +66,42 @@ def own_codes(known: Known) -> Draw:
         x_c, x_g = known.frames.batch(part)[:2]
         z = torch.stack([known.model.encode(x_c, x_g, known.generator) for _ in range(n)], 1)
         return known.model.sample_given_z(x_c, z)
+
+    return draw
+
+
+def prior_codes(known: Known) -> Draw:
+    """Codes from the network's own P(z | I)."""
+    return lambda part, n: known.model.sample(known.frames.batch(part).x_c, n, known.generator)
+
+
+def noisy_prior_codes(known: Known) -> Draw:
+    """The same, with the noise of P(v | I, z): draws of P(v | I) itself."""
+    draw = prior_codes(known)
+    return lambda part, n: known.model.noisy(draw(part, n), known.generator)
+
+
+def noisy_fitted_codes(known: Known) -> Draw:
+    """Codes from a Gaussian fitted to training codes, with the noise of P(v | I, z)."""
+    draw = fitted_codes(known)
+    return lambda part, n: known.model.noisy(draw(part, n), known.generator)
+
+
+def noisy_training_codes(known: Known) -> Draw:
+    """Codes of training pairs, with the noise of P(v | I, z)."""
+    draw = training_codes(known)
+    return lambda part, n: known.model.noisy(draw(part, n), known.generator)
+
+
+def any_difference(known: Known) -> Draw:
+    """The differences of any training pairs, whatever the picture."""
+    train, test = known.train(), known.test
+
+    def draw(part: slice, n: int) -> Tensor:
+        size = (len(test.first[part]), n)
+        chosen = torch.randint(len(train.first), size, generator=known.generator)
+        first, second = (x[chosen].float() / 255 for x in train[:2])
+        return second - first
 
     return draw
 

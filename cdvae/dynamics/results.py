@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from cdvae.dynamics import clip_results
+from cdvae.dynamics.clips import ClipExperiment
 from cdvae.dynamics.experiment import FrameExperiment
+from cdvae.dynamics.limits import limits
 from cdvae.dynamics.motions import COLUMNS as SHAPES
 from cdvae.dynamics.rows import DATA, OURS, FrameMethod, frame_methods, rows
 from cdvae.report.paper import MOTION_KL
@@ -44,7 +47,9 @@ def open_dynamics(
         raise InputError(f"--data {data} needs --root, the folder that holds it")
     if root and not Path(root).expanduser().is_dir():
         raise InputError(f"no folder {root}: give --root a folder that exists")
-    return FrameExperiment(load_profile(profile), data, root, device)
+    if data == "shapes":
+        return FrameExperiment(load_profile(profile), device)
+    return ClipExperiment(load_profile(profile), root, device)
 
 
 def finish(experiment: FrameExperiment, quiet: bool = False) -> pd.DataFrame:
@@ -80,15 +85,19 @@ def collect(experiment: FrameExperiment, runs: list[Run]) -> pd.DataFrame:
     folder, found = experiment.folder(), {run: experiment.scores(run) for run in runs}
     scores = score_table(experiment, found)
     scores_name, about_name = FILES[experiment.data]
-    write_csv(scores, folder / scores_name)
-    code = [(run.method, k, kl) for run, each in found.items() for k, kl in enumerate(each["code"])]
-    write_csv(pd.DataFrame(code, columns=["method", "dimension", "kl_nats"]), folder / "code.csv")
     if experiment.data == "shapes":
+        write_csv(code_table(found), folder / "code.csv")
         write_csv(kl_table(scores), folder / "table_kl.csv")
         write_csv(histogram_table(found), folder / "histograms.csv")
         for run in runs:
             if run.method == OURS:
                 publish(experiment.checkpoint(run), experiment.committed(run))
+    else:
+        scores = clip_results.with_intervals(scores, found)
+        apart = clip_results.comparisons(found, 3 * experiment.settings.size**2)
+        write_csv(apart, folder / "dynamics_comparisons.csv")
+        write_csv(limits(experiment.pairs("test")), folder / "dynamics_limits.csv")
+    write_csv(scores, folder / scores_name)
     about = {
         "profile": experiment.profile.name,
         "data": experiment.data,
@@ -96,6 +105,8 @@ def collect(experiment: FrameExperiment, runs: list[Run]) -> pd.DataFrame:
         "data_seed": experiment.profile.data_seed,
         "runs": {str(run): each["provenance"] for run, each in found.items()},
     }
+    if experiment.data != "shapes":
+        about["still_pairs_left_out"] = next(iter(found.values()))["still"]
     write_json(folder / about_name, about)
     return scores
 
@@ -108,6 +119,12 @@ def score_table(experiment: FrameExperiment, found: dict[Run, dict]) -> pd.DataF
             place = (experiment.profile.name, experiment.data, run.task, row, run.seed, metric, n)
             lines.append((*place, value, unit, each["sizes"]["train"], each["sizes"]["test"]))
     return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def code_table(found: dict[Run, dict]) -> pd.DataFrame:
+    """The KL of each dimension of the code, by method."""
+    code = [(run.method, k, kl) for run, each in found.items() for k, kl in enumerate(each["code"])]
+    return pd.DataFrame(code, columns=["method", "dimension", "kl_nats"])
 
 
 def histogram_table(found: dict[Run, dict]) -> pd.DataFrame:
@@ -213,7 +230,8 @@ def compared(scores: pd.DataFrame) -> pd.DataFrame:
     and in the last the method that is nearest to the truth; rows given the answer do not compete.
     """
     chosen = scores[scores.metric.isin(MEASURES)]
-    wide = chosen.pivot(index="metric", columns="method", values="value").loc[list(MEASURES)]
+    wide = chosen.pivot_table(index="metric", columns="method", values="value")
+    wide = wide.loc[list(MEASURES)]  # of several seeds the mean
     apart = {"truth"} | {row.name for data in DATA for row in rows(data) if row.given}
     nearest = wide[[name for name in wide.columns if name not in apart]].idxmin(axis=1)
     return wide.assign(nearest=nearest).rename(index=MEASURES).rename_axis(None, axis=1)

@@ -5,6 +5,10 @@ same network with a code that is not sampled, and `flow`, which lends the flow o
 training pictures. `truth` is the world itself; in `still` nothing changes. Codes to sample from:
 N(0, I), or those of training pairs, as in the authors' demonstration; an autoencoder has no
 N(0, I), so a Gaussian is fitted to its codes.
+
+On clips the network has a kernel for each place (`methods.crossconv_local`) and a prior that sees
+the picture; what its rows draw has the noise of P(v | I, z) unless said, and the autoencoder's has
+its own. `marginal` draws the differences of any training pairs and ignores the picture.
 """
 
 from collections.abc import Callable
@@ -48,7 +52,7 @@ class FrameMethod:
     sampled: bool | None = None
     label: str = ""
     paper: str = ""
-    data: tuple[str, ...] = DATA
+    data: tuple[str, ...] = ("shapes",)
 
     @property
     def is_learned(self) -> bool:
@@ -96,9 +100,66 @@ METHODS = (
         label="autoencoder",
         paper="ae",
     ),
-    FrameMethod("flow", (Row("flow", "Flow", futures.nearest_flow, "#999999"),), paper="flow"),
-    FrameMethod("truth", (Row("truth", "(truth)", futures.world, "#000000"),), data=("shapes",)),
+    FrameMethod(
+        "flow",
+        (Row("flow", "Flow", futures.nearest_flow, "#999999"),),
+        paper="flow",
+        data=DATA,
+    ),
+    FrameMethod("truth", (Row("truth", "(truth)", futures.world, "#000000"),)),
+    FrameMethod(
+        OURS,
+        (
+            Row(
+                "crossconv",
+                "Cross convolution, P(z | I)",
+                futures.noisy_prior_codes,
+                rivals=("still", "flow", "ae_empirical", "marginal"),
+            ),
+            Row(
+                "crossconv_mean",
+                "Cross convolution, P(z | I), no noise",
+                futures.prior_codes,
+                rivals=("still", "flow", "ae_empirical_mean", "marginal"),
+            ),
+            Row(
+                "crossconv_fitted",
+                "Cross convolution, Gaussian of training codes",
+                futures.noisy_fitted_codes,
+            ),
+            Row(
+                "crossconv_empirical",
+                "Cross convolution, training codes",
+                futures.noisy_training_codes,
+                rivals=("ae_empirical",),
+            ),
+            Row(
+                "crossconv_encoded",
+                "Cross convolution, given the answer",
+                futures.own_codes,
+                given=True,
+            ),
+        ),
+        sampled=True,
+        label="sampled code",
+        data=("ucf101",),
+    ),
+    FrameMethod(
+        "ae",
+        (
+            Row("ae", "AE, Gaussian of training codes", futures.noisy_fitted_codes),
+            Row("ae_empirical", "AE, training codes", futures.noisy_training_codes),
+            Row("ae_empirical_mean", "AE, training codes, no noise", futures.training_codes),
+            Row("ae_encoded", "AE, given the answer", futures.own_codes, given=True),
+        ),
+        sampled=False,
+        label="autoencoder",
+        data=("ucf101",),
+    ),
     FrameMethod("still", (Row("still", "(nothing moves)", futures.still),), data=("ucf101",)),
+    FrameMethod(
+        "marginal", (Row("marginal", "(ignores I)", futures.any_difference),), data=("ucf101",)
+    ),
 )
 
 

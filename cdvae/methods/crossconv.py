@@ -153,13 +153,12 @@ class FlowNetwork:
 
 @dataclass(frozen=True)
 class Frames:
-    """Settings of the network on pairs of frames, shapes or clips (notebook 08)."""
+    """Settings of the network on pairs of frames of moving shapes (notebook 08)."""
 
     n_train: int = 20000
     n_valid: int = 500
     n_test: int = 500
     n_samples: int = 20  # for each test picture
-    clip_steps: int = 600  # of training on clips, of which there are fewer
     size: int = 64  # side of the frames, pixels
     sigma: float = 0.16  # deviation of P(v | I, z); colours are in [0, 1]
     network: Sizes = NARROW

@@ -1,11 +1,13 @@
 """Pairs of frames of clips, a moment apart, for Visual Dynamics.
 
 The frames that the motion task pairs lie a second apart, which is too far for a difference image;
-here each of its eight starting frames of a clip is paired with the frame STEP later.
+here every frame is paired with the one a named step later. Pairs in which next to nothing changes
+are left out, and counted.
 """
 
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ import torch
 from cdvae.data import folder
 from cdvae.data.clips import ucf101
 from cdvae.data.clips.clips import CHUNK, Clips
-from cdvae.data.clips.video import frame_times, pick_pairs, read_frames
+from cdvae.data.clips.video import frame_times, read_frames
 from cdvae.data.drawn.shapes import Pairs
 from cdvae.data.splits import SPLITS
 from cdvae.tools.chunks import gather
@@ -21,37 +23,57 @@ from cdvae.tools.content import digests
 from cdvae.tools.files import InputError, cache_root, key_of
 from cdvae.tools.meaning import meaning
 
-STEP = 0.2  # from the first frame of a pair to the second, in seconds; the nearest frame is taken
+
+class ClipPairs(NamedTuple):
+    """Pairs of frames with the clip that each comes from, and how many were left out as still."""
+
+    pairs: Pairs
+    clips: tuple[str, ...]
+    still: int
 
 
-def clip_frames(folder: Path, size: int, name: str) -> dict[str, np.ndarray]:
-    """Up to eight pairs of one clip: "first" and "second", (p, 3, size, size) uint8 RGB.
+def clip_frames(
+    folder: Path, size: int, step: float, per_clip: int, name: str
+) -> dict[str, np.ndarray]:
+    """The pairs of one clip: "first" and "second", (p, 3, size, size) uint8 RGB, and "change", the
+    mean squared difference of each pair with colours in [0, 1], (p,).
 
-    The whole frame is shrunk to a square by area averaging, as the motion task has it.
-    Raises ValueError, without the clip's name, where it has no pairs.
+    The whole frame is shrunk to a square by area averaging, as the motion task has it. Of more than
+    `per_clip` pairs as many are taken, evenly spaced. Raises ValueError, without the clip's name,
+    where it has none.
     """
     import cv2
 
     path = Path(folder) / name
-    times = frame_times(path)
-    starts = [start for start, _, _ in pick_pairs(times)]
-    seconds = [later(times, start) for start in starts]
-    wanted = sorted({*starts, *seconds})
+    chosen = pairs_apart(frame_times(path), step, per_clip)
+    wanted = sorted({index for pair in chosen for index in pair})
     small = {
         index: cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
         for index, frame in read_frames(path, wanted)
     }
     if len(small) < len(wanted):
         raise ValueError("frames that decode only sometimes")
-    return {
-        "first": np.stack([small[i] for i in starts]),
-        "second": np.stack([small[i] for i in seconds]),
-    }
+    first, second = (np.stack([small[pair[k]] for pair in chosen]) for k in (0, 1))
+    change = ((first.astype(np.float32) - second) / 255) ** 2
+    return {"first": first, "second": second, "change": change.mean((1, 2, 3))}
 
 
-def later(times: np.ndarray, start: int) -> int:
-    """The frame after `start` that is nearest to STEP later."""
-    return start + 1 + int(np.abs(times[start + 1 :] - times[start] - STEP).argmin())
+def pairs_apart(times: np.ndarray, step: float, most: int) -> list[tuple[int, int]]:
+    """Frames and their partners `step` seconds later, to within half a frame (the median interval),
+    from increasing frame times; at the most so many, evenly spaced. Raises ValueError for none."""
+    if len(times) < 2:
+        raise ValueError("a single frame")
+    slack = float(np.median(np.diff(times))) / 2 + 1e-6
+    right = np.clip(np.searchsorted(times, times + step), 1, len(times) - 1)
+    nearer = times + step - times[right - 1] < times[right] - times - step
+    partner = np.where(nearer, right - 1, right)
+    apart = np.abs(times[partner] - times - step) <= slack
+    starts = np.flatnonzero(apart & (partner > np.arange(len(times))))
+    if len(starts) == 0:
+        raise ValueError(f"no frames {step:.2f} seconds apart")
+    if len(starts) > most:
+        starts = starts[np.linspace(0, len(starts) - 1, most).round().astype(int)]
+    return [(int(i), int(partner[i])) for i in starts]
 
 
 def listed(root: Path, split: str) -> Clips:
@@ -67,15 +89,34 @@ def stamp(root: Path) -> str:
     return key_of(content, meaning(load))
 
 
-def load(root: Path, split: str, n: int, seed: int, size: int) -> Pairs:
-    """At most n pairs of a split of UCF101 or of any folder of clips, in an order that is shuffled
-    by the seed. What cannot be read is left out; raises InputError where nothing can."""
+def load(
+    root: Path, split: str, n: int, seed: int, size: int, step: float, per_clip: int, least: float
+) -> ClipPairs:
+    """At most n pairs of a split that change by `least` or more, spread evenly over its clips, in
+    an order that the seed shuffles. What cannot be read is left out; raises InputError where
+    nothing can."""
     clips = listed(root, split)
     names = [clips.names[i] for i in np.random.default_rng(seed).permutation(len(clips.names))]
-    place = cache_root() / "clips" / f"frames-{split}-{key_of(stamp(root), seed, size)}"
-    work = partial(clip_frames, clips.folder, size)
-    gathered = gather(work, names, place, describe="clips", chunk=CHUNK, enough=n)
+    shaped = key_of(stamp(root), seed, size, step, per_clip)
+    place = cache_root() / "clips" / f"frames-{split}-{shaped}"
+    work = partial(clip_frames, clips.folder, size, step, per_clip)
+    gathered = gather(work, names, place, describe="clips", chunk=CHUNK)
     if not gathered.rows:
         raise InputError(f"no clip for {split} in {root} can be used: check the folder")
-    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(gathered.rows))[:n])
-    return Pairs(gathered.load("first")[order], gathered.load("second")[order])
+    moves = np.flatnonzero(gathered.load("change").numpy() >= least)
+    if not len(moves):
+        raise InputError(f"nothing moves in the clips for {split} in {root}: lower {least=}")
+    order = spread_out(np.array(gathered.rows)[moves], seed)[:n]
+    rows = torch.from_numpy(moves[order])
+    pairs = Pairs(*(gathered.load(name)[rows] for name in ("first", "second")))
+    found = tuple(gathered.rows[int(row)] for row in rows)
+    return ClipPairs(pairs, found, len(gathered.rows) - len(moves))
+
+
+def spread_out(clips: np.ndarray, seed: int) -> np.ndarray:
+    """An order of rows in which every clip comes once before any comes twice, else shuffled."""
+    shuffled = np.random.default_rng(seed).permutation(len(clips))
+    turn, seen = np.empty(len(clips), int), {}
+    for place, row in enumerate(shuffled):
+        turn[place] = seen[clips[row]] = seen.get(clips[row], -1) + 1
+    return shuffled[np.argsort(turn, kind="stable")]

@@ -1,0 +1,59 @@
+"""What futures of real clips are worth: no motion is known, difference images are compared."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cdvae import gaussian
+from cdvae.dynamics.futures import Draw, Known, still
+from cdvae.dynamics.rows import FrameMethod
+from cdvae.dynamics.scoring import PART, error_rows
+from cdvae.metrics import energy_score, squared_errors
+
+
+def score_method(method: FrameMethod, known: Known, n: int) -> dict[str, Any]:
+    """Scores of a method's rows, n samples a picture: {"rows", "each"}.
+
+    rows: (row, metric, n_samples, value, unit). each: by row, the energy score of every test pair
+    or, where the answer is given, the mean squared error; for intervals.
+    """
+    rows: list[tuple] = []
+    each: dict[str, list[float]] = {}
+    whole, _ = judged(still(known), known, 1)
+    for row in method.rows:
+        errors, energies = judged(row.draw(known), known, 1 if row.given else n)
+        rows += [(row.name, *score) for score in error_rows(errors, energies)]
+        if row.given:
+            share = float(1 - errors.sum() / whole.sum())
+            rows.append((row.name, "explained", 1, share, "1"))
+        each[row.name] = (errors[:, 0] if row.given else energies).tolist()
+    if method.sampled:
+        rows.append((method.name, "code_kl", 1, code_kl(known), "nats"))
+    if known.model is not None:
+        rows.append((method.name, "sigma", 1, float(known.model.log_sigma.exp()), "1"))
+    return {"rows": rows, "each": each}
+
+
+def judged(draw: Draw, known: Known, n: int) -> tuple[Tensor, Tensor]:
+    """n futures of each test picture: squared errors of their difference images (N, n), and their
+    energy scores (N,), of one future none."""
+    errors, energies = [], []
+    for rows in torch.arange(len(known.test.first)).split(PART):
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
+        first, second = (x[part].float() / 255 for x in known.test[:2])
+        v = draw(part, n).cpu()
+        errors.append(squared_errors(v, second - first))
+        energies.append(energy_score(v, second - first) if n > 1 else torch.empty(0))
+    return torch.cat(errors), torch.cat(energies)
+
+
+@torch.no_grad()
+def code_kl(known: Known) -> float:
+    """KL(q(z | v, I) ‖ P(z | I)), mean over test pairs, in nats."""
+    sums = []
+    for rows in torch.arange(len(known.frames)).split(100):
+        x_c, x_g = known.frames.batch(rows)[:2]
+        q, p = known.model.q_z_given_x(x_c, x_g), known.model.prior_of(x_c)
+        sums.append(gaussian.kl(*q, *p).sum(1))
+    return float(torch.cat(sums).mean())
