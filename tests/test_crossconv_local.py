@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from cdvae.data.drawn.shapes import Pairs
-from cdvae.dynamics import clip_results, limits
+from cdvae.dynamics import clip_figures, clip_results, limits
 from cdvae.dynamics.pairs import FramePairs
 from cdvae.methods.crossconv_local import LocalCrossConv, LocalSizes, enlarged, products
 from cdvae.model import Batch
@@ -134,3 +135,18 @@ def test_training_on_few_pairs_explains_them():
     x_c, x_g = pairs.batch(slice(0, 64))[:2]
     left = (model.eval().reproduce(x_c, x_g) - x_g).square().sum() / x_g.square().sum()
     assert float(left) < 0.5
+
+
+def test_what_is_shown_follows_its_rule():
+    energies = np.array([9.0, 1.0, 5.0, 3.0, 7.0, 2.0])
+    change = np.array([0.0, 0.01, 0.01, 0.01, 0.01, 0.01])  # the first pair hardly moves
+    shown = clip_figures.by_rule(energies, change)
+    assert shown == {"first": 1, "median": 3, "best": 1, "worst": 4}
+
+
+def test_the_moving_picture_has_two_frames_of_five_tiles(tmp_path):
+    generator = torch.manual_seed(0)
+    pairs = Pairs(*torch.randint(0, 256, (2, 2, 3, 16, 16), dtype=torch.uint8, generator=generator))
+    clip_figures.animate(pairs, torch.zeros(2, 4, 3, 16, 16), 1, tmp_path / "a.gif")
+    with Image.open(tmp_path / "a.gif") as picture:
+        assert picture.n_frames == 2 and picture.size == (5 * 48 + 4 * 6, 48)

@@ -63,6 +63,7 @@ def reproduce(options: argparse.Namespace) -> int:
 def make_results(parameters: dict) -> int:
     """Train and score what is missing, of the tables and of Visual Dynamics; returns 1 where data
     were skipped."""
+    from cdvae.dynamics import clip_figures
     from cdvae.dynamics import results as frames
     from cdvae.dynamics.rows import DATA
     from cdvae.figures import shown
@@ -78,7 +79,10 @@ def make_results(parameters: dict) -> int:
         code = skipped(experiment, [run.task for run in runs])
     if data in DATA and not parameters["methods"]:
         place = (profile, data, parameters["root"], parameters["device"])
-        frames.finish(frames.open_dynamics(*place))
+        opened = frames.open_dynamics(*place)
+        frames.finish(opened)
+        if data != "shapes":
+            clip_figures.draw(opened)
     return code
 
 

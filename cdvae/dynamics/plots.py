@@ -109,10 +109,10 @@ def network(s: Sizes) -> Figure:
     return finished(figure)
 
 
-def futures(pairs: Pairs, v: Tensor) -> Figure:
+def futures(pairs: Pairs, v: Tensor, names: list[str] | None = None) -> Figure:
     """Pictures, what came next, and sampled futures with their differences below.
 
-    v (N, n, 3, H, W): n sampled differences for each of the N pairs.
+    v (N, n, 3, H, W): n sampled differences for each of the N pairs; names: of the pairs.
     """
     first, second = (x.float() / 255 for x in (pairs.first, pairs.second))
     n_rows, n = v.shape[:2]
@@ -122,6 +122,8 @@ def futures(pairs: Pairs, v: Tensor) -> Figure:
             above, below = axes[2 * row], axes[2 * row + 1]
             top = row == 0
             show(above[0], first[row], "input" if top else "")
+            if names:
+                above[0].set_ylabel(names[row])
             below[0].set_axis_off()
             show(above[1], second[row], "what came" if top else "")
             show(below[1], difference(second[row] - first[row]))

@@ -60,7 +60,7 @@ def profile_of(path: Path) -> str:
 
 def data_of(path: Path) -> tuple[str, ...]:
     """The data sets that a notebook is for, first the one that the committed notebook shows."""
-    own = {FRAMES: ("shapes", "ucf101"), OWN: ("scenes",)}
+    own = {FRAMES: ("shapes",), OWN: ("scenes",)}
     return own.get(path.stem, tuple(data_sets()))
 
 
