@@ -2,9 +2,13 @@
 
 import argparse
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
+from cdvae.tools.errors import InputError
+
 if TYPE_CHECKING:
+    from cdvae.runs.cluster import Cluster
     from cdvae.runs.experiment import Experiment
 
 CODES = "exit codes: 0 all well; 1 something was skipped or failed, and is named; 2 cannot be done"
@@ -26,6 +30,29 @@ def compute(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a Python file that registers methods, ties or data sets of your own",
     )
+
+
+def spread(command: argparse.ArgumentParser) -> None:
+    """On whose workers."""
+    command.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a Dask cluster: tcp://HOST:PORT, tls://HOST:PORT"
+    )
+    command.add_argument(
+        "--workers", type=int, metavar="N", help="a Dask cluster of N workers on this machine"
+    )
+
+
+def crew(options: argparse.Namespace) -> AbstractContextManager["Cluster | None"]:
+    """The cluster that is asked for; None stands for processes of this machine."""
+    if options.scheduler and options.workers is not None:
+        raise InputError("--scheduler and --workers exclude each other: give one")
+    if options.workers is not None and options.workers < 1:
+        raise InputError(f"--workers {options.workers}: give 1 or more")
+    if not options.scheduler and not options.workers:
+        return nullcontext()
+    from cdvae.runs.cluster import Cluster
+
+    return Cluster(options.scheduler, options.workers or 0)
 
 
 def listed() -> str:

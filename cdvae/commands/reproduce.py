@@ -3,8 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cdvae.commands.options import REGISTERED, compute, place, skipped
+from cdvae.commands.options import REGISTERED, compute, crew, place, skipped, spread
+
+if TYPE_CHECKING:
+    from cdvae.runs.cluster import Cluster
 
 
 def add_to(commands) -> None:
@@ -14,6 +18,7 @@ def add_to(commands) -> None:
     )
     place(whole)
     compute(whole)
+    spread(whole)
     whole.add_argument("--tasks", nargs="+", help="relighting, resaturation, motion (default: all)")
     whole.add_argument("--methods", nargs="+", help="rows of the tables, by name; see below")
     whole.add_argument("--seeds", nargs="+", type=int, help="default: those of the profile")
@@ -36,7 +41,8 @@ def reproduce(options: argparse.Namespace) -> int:
     parameters = checked({name: getattr(options, name) for name in PARAMETERS})
     if options.dry_run:
         return dry_run(parameters)
-    code = make_results(parameters)
+    with crew(options) as cluster:
+        code = make_results(parameters, cluster)
     folder = results_folder(options.profile, options.data)
     waiting = left(parameters)
     progress, failed = Progress(len(waiting)), []
@@ -60,9 +66,9 @@ def reproduce(options: argparse.Namespace) -> int:
     return 1 if failed else code
 
 
-def make_results(parameters: dict) -> int:
-    """Train and score what is missing, of the tables and of Visual Dynamics; returns 1 where data
-    were skipped."""
+def make_results(parameters: dict, cluster: "Cluster | None" = None) -> int:
+    """Train and score what is missing, of the tables and of Visual Dynamics, on a cluster if there
+    is one; returns 1 where data were skipped."""
     from cdvae.dynamics import clip_figures
     from cdvae.dynamics import results as frames
     from cdvae.dynamics.rows import DATA
@@ -74,13 +80,13 @@ def make_results(parameters: dict) -> int:
     profile, data, code = parameters["profile"], parameters["data"], 0
     if has_tables(data):
         experiment, runs = open_runs(**parameters)
-        verdicts.finish(experiment, runs)
+        verdicts.finish(experiment, runs, cluster=cluster)
         shown.update(experiment, runs, results_folder(profile, data))
         code = skipped(experiment, [run.task for run in runs])
     if data in DATA and not parameters["methods"]:
         place = (profile, data, parameters["root"], parameters["device"])
         opened = frames.open_dynamics(*place)
-        frames.finish(opened)
+        frames.finish(opened, cluster=cluster)
         if data != "shapes":
             clip_figures.draw(opened)
     return code

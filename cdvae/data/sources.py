@@ -76,6 +76,10 @@ class Plan:
         """Where the examples are kept."""
         return cache_root() / "fields" / self.key
 
+    def file(self, split: str) -> Path:
+        """Where the fields of a split lie, or will."""
+        return self.folder() / f"{split}.safetensors"
+
     def request(self) -> Request:
         """What the data set is asked for."""
         return replace(self.source.request(self.task), folder=self.folder())
@@ -102,7 +106,7 @@ def load(plan: Plan) -> dict[str, Fields]:
 def load_split(plan: Plan, split: str) -> Fields:
     """Fields of one split, with their exact conditional where it is known."""
     entry, request = data_set(plan.source.name), plan.request()
-    path = plan.folder() / f"{split}.safetensors"
+    path = plan.file(split)
     if path.exists():
         found = fields.load(path)
     else:

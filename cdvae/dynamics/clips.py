@@ -19,7 +19,7 @@ from cdvae.methods.crossconv_local import LocalCrossConv
 from cdvae.runs.settings import Profile
 from cdvae.runs.store import Fitted, Run
 from cdvae.tools.device import pick_device
-from cdvae.tools.files import key_of
+from cdvae.tools.files import cache_root, key_of
 from cdvae.tools.meaning import meaning
 from cdvae.tools.progress import Progress
 from cdvae.tools.provenance import circumstances
@@ -39,6 +39,7 @@ class ClipExperiment(FrameExperiment):
         self.profile, self.settings = profile, profile.clip_dynamics
         self.root, self.device = Path(root).expanduser(), pick_device(device)
         self._pairs: dict[str, ClipPairs] = {}
+        self._stamp: str | None = None
 
     def runs(self) -> list[Run]:
         """Every method with every seed; what draws nothing by chance once."""
@@ -55,13 +56,33 @@ class ClipExperiment(FrameExperiment):
             self.clip_pairs(split)
         self._pairs.clear()
 
+    def data_files(self, run: Run) -> list[Path]:
+        """The pairs of each split."""
+        return [self.pairs_file(split) for split in SPLITS]
+
+    def stamp(self) -> str:
+        """A key of what the clips hold, looked up once."""
+        if self._stamp is None:
+            self._stamp = frames.stamp(self.root)
+        return self._stamp
+
+    def shaped(self, split: str) -> tuple:
+        """What shapes the pairs of a split, beside the clips."""
+        s, n = self.settings, getattr(self.settings, SPLITS[split])
+        return (split, n, self.profile.data_seed, s.size, s.step, s.per_clip, s.least)
+
+    def pairs_file(self, split: str) -> Path:
+        """Where the pairs of a split lie, or will, for a machine that has no clips."""
+        key = key_of(self.stamp(), self.shaped(split))
+        return cache_root() / "clips" / f"pairs-{key}.safetensors"
+
     def clip_pairs(self, split: str) -> ClipPairs:
         """The pairs of a split, with their clips."""
         if split not in self._pairs:
-            s = self.settings
-            shaped = (self.profile.data_seed, s.size, s.step, s.per_clip, s.least)
-            n = getattr(s, SPLITS[split])
-            self._pairs[split] = frames.load(self.root, split, n, *shaped)
+            path = self.pairs_file(split)
+            if not path.exists():
+                frames.save(frames.load(self.root, *self.shaped(split)), path)
+            self._pairs[split] = frames.load_saved(path)
         return self._pairs[split]
 
     def pairs(self, split: str) -> Pairs:
@@ -75,7 +96,7 @@ class ClipExperiment(FrameExperiment):
         learned, settings = self.is_learned(run), {"data_seed": self.profile.data_seed}
         settings |= self.chosen(FITTING if learned else SHAPING)
         parts = (build_network, fit_network, codes, FramePairs) if learned else ()
-        place = (self.data, frames.stamp(self.root), run.method, self.method(run).sampled)
+        place = (self.data, self.stamp(), run.method, self.method(run).sampled)
         return key_of(*place, run.seed, settings, meaning(*parts) if learned else "")
 
     def score_key(self, run: Run) -> str:

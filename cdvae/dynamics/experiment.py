@@ -53,6 +53,9 @@ class FrameExperiment(Store):
     def prepare(self, runs: list[Run]) -> None:
         """Nothing: shapes are drawn faster than they are read back."""
 
+    def data_files(self, run: Run) -> list[Path]:
+        return []
+
     def pairs(self, split: str) -> Pairs:
         """The frames of a split."""
         if split not in self._pairs:

@@ -16,7 +16,7 @@ from cdvae.dynamics.motions import COLUMNS as SHAPES
 from cdvae.dynamics.rows import DATA, OURS, FrameMethod, frame_methods, rows
 from cdvae.report.paper import MOTION_KL
 from cdvae.report.results import COLUMNS, cell, results_folder, write_csv
-from cdvae.runs.parallel import score_all
+from cdvae.runs.parallel import Crew, score_all
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
 from cdvae.tools.files import InputError, atomic, write_json
@@ -52,7 +52,9 @@ def open_dynamics(
     return ClipExperiment(load_profile(profile), root, device)
 
 
-def finish(experiment: FrameExperiment, quiet: bool = False) -> pd.DataFrame:
+def finish(
+    experiment: FrameExperiment, quiet: bool = False, cluster: Crew | None = None
+) -> pd.DataFrame:
     """Train and score what is missing, write the result files; returns the scores.
 
     Files that the present code and settings would write again are read: a fresh clone, which has
@@ -63,7 +65,7 @@ def finish(experiment: FrameExperiment, quiet: bool = False) -> pd.DataFrame:
         return pd.read_csv(experiment.folder() / FILES[experiment.data][0])
     progress = Progress(sum(experiment.steps(run) for run in runs), quiet)
     try:
-        score_all(experiment, runs, progress)
+        score_all(experiment, runs, progress, cluster)
     finally:
         progress.close()
     return collect(experiment, runs)

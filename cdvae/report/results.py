@@ -11,7 +11,7 @@ from cdvae.methods import label, methods, rows
 from cdvae.metrics import COUNTS
 from cdvae.report.paper import LAYERS, TABLE_1, TABLE_NUMBERS, TABLES
 from cdvae.runs.experiment import Experiment
-from cdvae.runs.parallel import score_all
+from cdvae.runs.parallel import Crew, score_all
 from cdvae.runs.store import Run
 from cdvae.tools.files import atomic, output_root, write_json
 from cdvae.tools.progress import Progress
@@ -48,11 +48,13 @@ def read_scores(profile: str, data: str) -> pd.DataFrame:
     return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
 
 
-def finish(experiment: Experiment, runs: list[Run], quiet: bool = False) -> pd.DataFrame:
+def finish(
+    experiment: Experiment, runs: list[Run], quiet: bool = False, cluster: Crew | None = None
+) -> pd.DataFrame:
     """Train and score what is missing, and write the result files; returns these runs' scores."""
     progress = Progress(sum(experiment.steps(run) for run in runs), quiet)
     try:
-        score_all(experiment, runs, progress)
+        score_all(experiment, runs, progress, cluster)
     finally:
         progress.close()
     scores = collect(experiment, runs)

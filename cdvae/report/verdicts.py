@@ -25,6 +25,7 @@ from cdvae.report.paper import ROWS
 from cdvae.report.results import results_folder, write_csv
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.measures import compared, metric
+from cdvae.runs.parallel import Crew
 from cdvae.runs.store import Run
 from cdvae.tools.files import write_json
 from cdvae.tools.meaning import meaning
@@ -185,9 +186,11 @@ def of_interval(score: str, low: float, high: float) -> str:
     return "better" if (high < 0) == metric(score).smaller_is_better else "worse"
 
 
-def finish(experiment: Experiment, runs: list[Run], quiet: bool = False) -> pd.DataFrame:
+def finish(
+    experiment: Experiment, runs: list[Run], quiet: bool = False, cluster: Crew | None = None
+) -> pd.DataFrame:
     """Train, score and compare what is missing, and write the files; returns these runs' scores."""
-    scores = results.finish(experiment, runs, quiet)
+    scores = results.finish(experiment, runs, quiet, cluster)
     data_facts.update(experiment, list(dict.fromkeys(run.task for run in runs)))
     update(experiment, runs)
     return scores

@@ -15,6 +15,7 @@ from cdvae import guidance
 from cdvae.data import sources
 from cdvae.data.fields import Fields, task_named, with_flips
 from cdvae.data.sources import Plan, Source
+from cdvae.data.splits import SPLITS
 from cdvae.methods import method, rows
 from cdvae.methods.registry import Method
 from cdvae.metrics import COUNTS, score_samples
@@ -134,10 +135,10 @@ class Experiment(Store):
         settings |= {"n_test": entry.n_scored(profile, self.profile.n_test)}
         return key_of(self.model_key(run), COUNTS, settings, meaning([p for p in parts if p]))
 
-    def is_scored(self, run: Run) -> bool:
-        """Whether the means and the scores of each example are there."""
+    def score_files(self, run: Run) -> list[Path]:
+        """The scores of each example and the means."""
         path = self.score_file(run)
-        return path.exists() and path.with_suffix(".safetensors").exists()
+        return [path.with_suffix(".safetensors"), path]
 
     def shown_in_training(self, task: str) -> Fields:
         """The training split: its first `n_used` examples, with mirror images if `flips`."""
@@ -155,17 +156,22 @@ class Experiment(Store):
         p_c, p_g = p.expand(2, len(fields), -1)
         return Examples(*(x.to(self.device) for x in (fields.x_c, fields.x_g, p_c, p_g)))
 
-    def targets(self, task: str, n_code: int) -> Tensor:
-        """Embedding targets p_c and p_g of the training split: (2, N, n_code)."""
+    def targets_file(self, task: str, n_code: int) -> Path:
+        """Where embedding targets lie, or will."""
         settings = self.settings(task)
         weight = settings.guidance.semantic_weight
         code = meaning(guidance.targets, *([with_flips] if settings.flips else []))
         shaped = (n_code, weight, settings.flips, settings.n_used, code)
         key = key_of(self.plan(task).key, *shaped)
-        path = cache_root() / "targets" / f"{key}.safetensors"
+        return cache_root() / "targets" / f"{key}.safetensors"
+
+    def targets(self, task: str, n_code: int) -> Tensor:
+        """Embedding targets p_c and p_g of the training split: (2, N, n_code)."""
+        path = self.targets_file(task, n_code)
         if not path.exists():
             train = self.shown_in_training(task)
             layers = (train.x_c, train.x_g, train.semantics, train.n_labels)
+            weight = self.settings(task).guidance.semantic_weight
             try:
                 with one_thread():
                     pair = guidance.targets(*layers, n_code, weight)
@@ -189,6 +195,12 @@ class Experiment(Store):
             for n_code in {method(name).guided_code(settings) for name in names} - {0}:
                 self.targets(task, n_code)
         self.forget()
+
+    def data_files(self, run: Run) -> list[Path]:
+        """The splits of its task, and its embedding targets."""
+        found = [self.plan(run.task).file(split) for split in SPLITS]
+        n_code = method(run.method).guided_code(self.settings(run.task))
+        return found + ([self.targets_file(run.task, n_code)] if n_code else [])
 
     def untrained(self, run: Run) -> Model:
         """A model as training begins; initial weights come from torch's global random state."""

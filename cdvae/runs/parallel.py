@@ -1,61 +1,77 @@
-"""Several runs side by side: on a CPU, two small networks train faster on a core each than in turn.
+"""Several runs side by side, on the executors of `concurrent.futures`: processes of this machine,
+or a cluster's workers.
 
-Every run uses one thread (`tools.device.one_thread`), in a worker or not.
+On a CPU two small networks train faster on a core each than in turn: every run uses one thread
+(`tools.device.one_thread`), wherever it is made. What the interface does not give stands here and
+in the crews: progress while runs are under way, and their end if the call ends.
 """
 
-import multiprocessing
-from concurrent.futures import Future, ProcessPoolExecutor
-from queue import Empty, Queue
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Protocol
 
 from cdvae.methods import methods
 from cdvae.methods.registry import Method
+from cdvae.runs.pool import Pool
 from cdvae.runs.store import Run, Store
-from cdvae.tools import plugins
-from cdvae.tools.chunks import cores, start_worker
+from cdvae.tools.chunks import cores
 from cdvae.tools.progress import Progress
 from cdvae.tools.registry import owner
 
 MOST_WORKERS = 8  # each holds one task's data, about half a gigabyte in the quick profile
+TICK = 0.2  # seconds between two looks at what workers have reported
 
-_messages: Queue  # in a worker: what it has done, for the parent's progress
-
-
-class Messenger:
-    """The Progress of a worker: passes its steps on."""
-
-    def step(self, text: str, steps: int = 1) -> None:
-        _messages.put((text, steps))
+Pair = tuple[Store, Run]
 
 
-def start_messenger(messages: Queue) -> None:
-    global _messages
-    _messages = messages
-    plugins.load()  # before a run that needs them comes
-    start_worker()
+class Crew(Protocol):
+    """Workers behind an executor."""
+
+    def submit(self, pairs: list[Pair]) -> dict[Future, Pair]:
+        """Have these runs made."""
+
+    def steps(self) -> Iterable[tuple[str, int]]:
+        """What workers have done since it was asked for: a text, and how many steps."""
+
+    def take(self, pair: Pair, job: Future) -> bool:
+        """Bring home what a job that has ended made; False if its run is to be made again."""
+
+    def report(self) -> None:
+        """Raise Failed for runs that were given up, if there are any."""
 
 
-def work(store: Store, run: Run) -> None:
-    store.scores(run, Messenger())
-
-
-def score_all(store: Store, runs: list[Run], progress: Progress) -> None:
+def score_all(
+    store: Store, runs: list[Run], progress: Progress, cluster: Crew | None = None
+) -> None:
     """Train and score what is missing of these runs; what is done is kept if one of them fails."""
-    missing = [run for run in runs if store.steps(run)]
-    if store.device.type == "cpu" and len(missing) > 1:
-        store.prepare(missing)  # once, before workers would each do it
-    score_pairs([(store, run) for run in missing], progress)
+    missing = [(store, run) for run in runs if store.steps(run)]
+    if not cluster and store.device.type == "cpu" and len(missing) > 1:
+        store.prepare([run for _, run in missing])  # once, before workers would each do it
+    score_pairs(missing, progress, cluster)
 
 
-def score_pairs(pairs: list[tuple[Store, Run]], progress: Progress) -> None:
-    """The same for runs of several stores."""
-    apart = [pair for pair in pairs if pair[0].device.type == "cpu" and travels(*pair)]
-    n_workers = min(cores(), MOST_WORKERS, len(apart))
-    apart = apart if n_workers > 1 else []
-    if apart:
-        side_by_side(apart, n_workers, progress)
+def score_pairs(pairs: list[Pair], progress: Progress, cluster: Crew | None = None) -> None:
+    """The same for runs of several stores: on a cluster, or side by side here where it pays."""
+    apart = [pair for pair in pairs if travels(*pair)]
+    if cluster:
+        prepare(apart)
+        spread(apart, cluster, progress)
+    else:
+        apart = [(store, run) for store, run in apart if store.device.type == "cpu"]
+        n_workers = min(cores(), MOST_WORKERS, len(apart))
+        apart = apart if n_workers > 1 else []
+        if apart:
+            with Pool(n_workers) as pool:
+                spread(apart, pool, progress)
     for store, run in pairs:
         if (store, run) not in apart:
             store.scores(run, progress)
+
+
+def prepare(pairs: list[Pair]) -> None:
+    """Make the data of these runs here, from where they travel."""
+    for store in dict.fromkeys(store for store, _ in pairs):
+        store.prepare([run for each, run in pairs if each is store])
 
 
 def travels(store: Store, run: Run) -> bool:
@@ -65,35 +81,20 @@ def travels(store: Store, run: Run) -> bool:
     return not is_here and all(type(each).__module__ != "__main__" for each in tables)
 
 
-def side_by_side(pairs: list[tuple[Store, Run]], n_workers: int, progress: Progress) -> None:
-    """Runs in processes of their own."""
-    context = multiprocessing.get_context("spawn")
-    messages = context.Queue()
-    pool = ProcessPoolExecutor(n_workers, context, start_messenger, (messages,))
-    try:
-        jobs = [pool.submit(work, *pair) for pair in pairs]
-        while not all(job.done() for job in jobs):
-            pass_on(messages, progress)
-            raise_first(jobs)
-        raise_first(jobs)
-        pass_on(messages, progress)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
+def spread(pairs: list[Pair], crew: Crew, progress: Progress) -> None:
+    """Have runs made by a crew, those again whose job it could not take home."""
+    jobs = crew.submit(pairs)
+    while jobs:
+        ended = wait(jobs, TICK, FIRST_COMPLETED).done
+        show(crew, progress)
+        again = [pair for job in ended if not crew.take(pair := jobs.pop(job), job)]
+        if again:
+            jobs |= crew.submit(again)
+    show(crew, progress)
+    crew.report()
 
 
-def pass_on(messages: Queue, progress: Progress, seconds: float = 0.2) -> None:
+def show(crew: Crew, progress: Progress) -> None:
     """Show the steps that workers have reported."""
-    try:
-        while True:
-            progress.step(*messages.get(timeout=seconds))
-    except Empty:
-        return
-
-
-def raise_first(jobs: list[Future]) -> None:
-    """Raise the error of the first job that failed, if any has."""
-    for job in jobs:
-        if job.done() and job.exception():
-            raise job.exception()
+    for text, steps in crew.steps():
+        progress.step(text, steps)

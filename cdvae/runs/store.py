@@ -92,6 +92,10 @@ class Store(ABC):
     def prepare(self, runs: list[Run]) -> None:
         """Make the data of these runs, once, before workers would each do it."""
 
+    @abstractmethod
+    def data_files(self, run: Run) -> list[Path]:
+        """The files of the cache that `prepare` has made for a run."""
+
     def checkpoint(self, run: Run) -> Path:
         """Where the run's weights lie, or will."""
         return cache_root() / "models" / f"{self.model_key(run)}.safetensors"
@@ -100,9 +104,26 @@ class Store(ABC):
         """Where its scores lie, or will."""
         return cache_root() / "scores" / f"{self.score_key(run)}.json"
 
+    def score_files(self, run: Run) -> list[Path]:
+        """All files of its scores; the one that is written last, last."""
+        return [self.score_file(run)]
+
     def is_scored(self, run: Run) -> bool:
         """Whether its scores are there, whole."""
-        return self.score_file(run).exists()
+        return all(path.exists() for path in self.score_files(run))
+
+    def made_of(self, run: Run) -> dict[str, Path]:
+        """What a run reads, where it lies here, by its name in the cache: a checkpoint that is
+        there, and the files of its data."""
+        found = {name_in_cache(path): path for path in self.data_files(run)}
+        if self.is_learned(run) and (path := self.checkpoint(run)).exists():
+            found[f"models/{self.model_key(run)}.safetensors"] = path
+        return found
+
+    def makes(self, run: Run) -> list[str]:
+        """What a run leaves, by name in the cache."""
+        weights = [f"models/{self.model_key(run)}.safetensors"] if self.is_learned(run) else []
+        return weights + [name_in_cache(path) for path in self.score_files(run)]
 
     def steps(self, run: Run) -> int:
         """How many steps of progress are left of a run: its checks, and one for the scores."""
@@ -175,6 +196,11 @@ class Store(ABC):
             if progress:
                 progress.step(f"{run} scored")
         return json.loads(path.read_text(encoding="utf-8"))
+
+
+def name_in_cache(path: Path) -> str:
+    """A file's name below the cache's folder, the same on every machine."""
+    return path.relative_to(cache_root()).as_posix()
 
 
 def weights_sha256(path: Path) -> str:

@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from cdvae.tools.files import InputError
+from cdvae.tools.files import InputError, key_of, write_text
 
 GROUP = "cdvae.methods"
 VARIABLE = "CDVAE_USE"
@@ -38,6 +38,27 @@ def load() -> None:
         _loaded.add(GROUP)  # before they are loaded: they may ask for entries
         for each in entry_points(group=GROUP):
             each.load()
+
+
+def texts() -> dict[str, str]:
+    """The files in $CDVAE_USE as they travel to other machines: their texts by name."""
+    places = filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))
+    return {Path(place).name: Path(place).read_text(encoding="utf-8") for place in places}
+
+
+def take(files: dict[str, str], folder: Path) -> None:
+    """Load files that have travelled here, from a folder of their own.
+
+    Raises InputError where a file of that name with another text is loaded already.
+    """
+    for name, text in files.items():
+        loaded = getattr(sys.modules.get(Path(name).stem), "__file__", None)
+        if loaded and Path(loaded).read_text(encoding="utf-8") == text:
+            continue
+        path = folder / key_of(text) / name
+        write_text(path, text)
+        load_file(str(path))
+    load()
 
 
 def load_file(place: str) -> None:

@@ -1,8 +1,10 @@
 """What made a result: versions, device, code, time and memory."""
 
+import hashlib
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -59,6 +61,16 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+@cache
+def code_digest() -> str:
+    """The SHA-256 of the package's code and settings, file by file, in hex."""
+    package, digest = Path(__file__).resolve().parents[1], hashlib.sha256()
+    for path in sorted(path for kind in ("py", "toml") for path in package.rglob(f"*.{kind}")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def circumstances(device: torch.device) -> dict:

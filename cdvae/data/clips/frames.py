@@ -5,12 +5,15 @@ here every frame is paired with the one a named step later. Pairs in which next 
 are left out, and counted.
 """
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from cdvae.data import folder
 from cdvae.data.clips import ucf101
@@ -20,7 +23,7 @@ from cdvae.data.drawn.shapes import Pairs
 from cdvae.data.splits import SPLITS
 from cdvae.tools.chunks import gather
 from cdvae.tools.content import digests
-from cdvae.tools.files import InputError, cache_root, key_of
+from cdvae.tools.files import InputError, atomic, cache_root, key_of
 from cdvae.tools.meaning import meaning
 
 
@@ -111,6 +114,22 @@ def load(
     pairs = Pairs(*(gathered.load(name)[rows] for name in ("first", "second")))
     found = tuple(gathered.rows[int(row)] for row in rows)
     return ClipPairs(pairs, found, len(gathered.rows) - len(moves))
+
+
+def save(found: ClipPairs, path: Path) -> None:
+    """Write the pairs of a split as one safetensors file, atomically."""
+    about = {"clips": list(found.clips), "still": found.still}
+    with atomic(path) as temporary:
+        tensors = {"first": found.pairs.first, "second": found.pairs.second}
+        save_file(tensors, temporary, metadata={"pairs": json.dumps(about)})
+
+
+def load_saved(path: Path) -> ClipPairs:
+    """Read what `save` wrote."""
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()["pairs"])
+        pairs = Pairs(file.get_tensor("first"), file.get_tensor("second"))
+    return ClipPairs(pairs, tuple(about["clips"]), about["still"])
 
 
 def spread_out(clips: np.ndarray, seed: int) -> np.ndarray:
