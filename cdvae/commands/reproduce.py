@@ -46,13 +46,10 @@ def reproduce(options: argparse.Namespace) -> int:
     folder = results_folder(options.profile, options.data)
     waiting = left(parameters)
     progress, failed = Progress(len(waiting)), []
-    for path in waiting:
-        try:
-            notebooks.run(path, folder / "notebooks" / path.name, parameters)
-            progress.step(f"ran {path.name}")
-        except notebooks.NotebookFailed as error:  # the others do not hang on it
-            failed.append(error)
-            progress.step(f"{path.name} failed")
+    jobs = [(path, folder / "notebooks" / path.name, parameters) for path in waiting]
+    for path, error in notebooks.run_each(jobs):
+        failed += [(path, error)] * bool(error)  # the others do not hang on it
+        progress.step(f"{path.name} failed" if error else f"ran {path.name}")
     progress.close()
     for path, why in notebooks.left_out(options.data).items():
         print(f"cdvae: {path.name} is left out, {why}", file=sys.stderr)
@@ -61,7 +58,7 @@ def reproduce(options: argparse.Namespace) -> int:
     print(f"\nresults: {folder}")
     for figure in sorted(figures_folder(options.profile, options.data).glob("*.[jp][pn]g")):
         print(f"figure:  {figure}", flush=True)
-    for error in failed:
+    for _, error in sorted(failed, key=lambda pair: pair[0]):
         print(f"cdvae: {error}", file=sys.stderr)
     return 1 if failed else code
 

@@ -7,7 +7,7 @@ from cdvae.figures.arrows import fastest
 from cdvae.figures.gallery import Gallery
 from cdvae.figures.shown import N_COMPARED
 from cdvae.methods import label
-from cdvae.tools.files import write_text
+from cdvae.tools.files import locked, write_text
 
 FILE = "captions.md"
 HOW = {
@@ -121,8 +121,9 @@ def of(path: Path) -> str:
 
 def merge(folder: Path, texts: list[str]) -> None:
     """Keep captions in a folder of figures, in place of those with the same number, in order."""
-    found = kept(folder) | {number_of(text): text for text in texts}
-    write_text(folder / FILE, "\n\n".join(found[number] for number in sorted(found)) + "\n")
+    with locked(folder):  # notebooks that run side by side draw into one folder
+        found = kept(folder) | {number_of(text): text for text in texts}
+        write_text(folder / FILE, "\n\n".join(found[number] for number in sorted(found)) + "\n")
 
 
 def number_of(text: str) -> tuple[int, str]:

@@ -4,19 +4,24 @@ import base64
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from cdvae import checkpoints
 from cdvae.data.sources import data_sets
 from cdvae.figures.light import light
+from cdvae.release.forked import can_fork, forked_kernels
 from cdvae.release.kernels import connection
 from cdvae.report import chapters, results
 from cdvae.runs.parameters import PARAMETERS, checked
+from cdvae.tools.chunks import cores
 from cdvae.tools.errors import Failed, InputError
 from cdvae.tools.files import atomic, key_of, project_root, sha256, write_text
 from cdvae.tools.meaning import meaning_of_text
 
 KERNEL = "python3"
+MOST = 4  # notebooks that run at a time: each may hold the data of a task
 QUIET = ["--log-level=CRITICAL"]  # what a local kernel says of its port and its end only alarms
 FRAMES = "08_visual_dynamics"  # the notebook with data and models of its own
 EXPLORER = "09_explore"  # the notebook that reads the checkpoints
@@ -193,6 +198,24 @@ def run(path: Path, output: Path, parameters: dict) -> None:
     half.unlink(missing_ok=True)
 
 
+def run_each(jobs: list[tuple[Path, Path, dict]]) -> Iterator[tuple[Path, NotebookFailed | None]]:
+    """Run notebooks, the arguments of `run`; gives each as it ends, and how it failed, if it did.
+
+    Several run at a time where kernels can be forks, whose imports are made once.
+    """
+    at_once = min(cores(), MOST, len(jobs)) if can_fork() else 1
+    with ThreadPoolExecutor(max(at_once, 1)) as pool, forked_kernels():
+        running = {pool.submit(run, *job): job[0] for job in jobs}
+        try:
+            for each in as_completed(running):
+                error = each.exception()
+                if error and not isinstance(error, NotebookFailed):
+                    raise error
+                yield running[each], error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
 def stripped(notebook: dict) -> dict:
     """A notebook without timings, widget state and random cell ids, its pictures light.
 
@@ -223,9 +246,12 @@ def plain_metadata(stamped: dict) -> dict:
 
 def refresh(names: list[str]) -> None:
     """Execute committed notebooks in place, by default all, with the parameters in them."""
-    for path in [path for path in numbered() if not names or path.stem in names]:
-        print(f"running {path.name}", flush=True)
-        run(path, path, PARAMETERS | {"profile": profile_of(path), "data": data_of(path)[0]})
+    paths = [path for path in numbered() if not names or path.stem in names]
+    shown = {p: PARAMETERS | {"profile": profile_of(p), "data": data_of(p)[0]} for p in paths}
+    for path, error in run_each([(path, path, shown[path]) for path in paths]):
+        if error:
+            raise error
+        print(f"ran {path.name}", flush=True)
         executed = read(path)
         executed["cells"] = [cell for cell in executed["cells"] if not is_injected(cell)]
         write(stripped(executed), path)

@@ -1,0 +1,109 @@
+"""Kernels of notebooks as forks of one process that has loaded the package.
+
+To import torch, pandas, matplotlib and the like takes a kernel seconds, more than most notebooks'
+cells do; a fork finds them imported. Where a process cannot be forked safely (anywhere but on
+Linux), kernels start as ever.
+"""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import EntryPoint
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+
+NAME = "cdvae-forked"
+KERNEL = "ipykernel_launcher"  # the module that a kernel's command runs
+LOADED = ["ipykernel.kernelapp", "ipywidgets", "cdvae.notebook"]
+INLINE = "module://matplotlib_inline.backend_inline"
+
+
+def can_fork() -> bool:
+    """Whether kernels can be forks here."""
+    return sys.platform == "linux"
+
+
+@contextmanager
+def forked_kernels() -> Iterator[None]:
+    """Kernels that start in here are forks; those that still run at its end are ended."""
+    if not can_fork():
+        yield
+        return
+    factory = KernelProvisionerFactory.instance()
+    place = f"{__name__}:{Provisioner.__name__}"
+    factory.provisioners[NAME] = EntryPoint(NAME, place, KernelProvisionerFactory.GROUP_NAME)
+    before, factory.default_provisioner_name = factory.default_provisioner_name, NAME
+    try:
+        yield
+    finally:
+        factory.default_provisioner_name = before
+        for fork in list(Fork.running):
+            fork.kill()
+
+
+class Provisioner(LocalProvisioner):
+    """Starts a kernel as a fork; all else is as Jupyter does it for a process of its own."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
+        """Fork one for the arguments of a kernel's usual command."""
+        if KERNEL not in cmd:  # a kernel of another kind
+            return await super().launch_kernel(cmd, **kwargs)
+        arguments = cmd[cmd.index(KERNEL) + 1 :]
+        self.process = Fork(arguments, kwargs["env"], os.fspath(kwargs.get("cwd") or os.getcwd()))
+        self.pid = self.pgid = self.process.pid
+        return self.connection_info
+
+
+class Fork:
+    """A forked kernel, with what Jupyter asks of a `subprocess.Popen`."""
+
+    stdin = stdout = stderr = None
+    running: set["Fork"] = set()
+
+    def __init__(self, arguments: list[str], env: dict[str, str], folder: str):
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(LOADED)  # by the process that is forked
+        self.process: BaseProcess = context.Process(target=serve, args=(arguments, env, folder))
+        self.process.start()
+        self.pid = self.process.pid
+        self.running.add(self)
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+        if (code := self.process.exitcode) is not None:
+            self.running.discard(self)
+        return code
+
+    def wait(self) -> int | None:
+        """The same, once it has ended."""
+        self.process.join()
+        return self.poll()
+
+    def send_signal(self, signal: int) -> None:
+        os.kill(self.pid, signal)
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def terminate(self) -> None:
+        self.process.terminate()
+
+
+def serve(arguments: list[str], env: dict[str, str], folder: str) -> None:
+    """Be a kernel, in a session of its own; ends with the process that it was forked from."""
+    import matplotlib
+    import torch
+    from ipykernel.kernelapp import IPKernelApp
+
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(folder)
+    sys.path.insert(0, "")
+    matplotlib.rcParams["backend"] = env.get("MPLBACKEND", INLINE)  # it has been imported already
+    torch.set_num_threads(1)  # several kernels share the cores
+    IPKernelApp.launch_instance(argv=arguments, parent_handle=os.getppid())

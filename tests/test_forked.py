@@ -1,0 +1,86 @@
+"""Notebooks side by side: their kernels are forks of one process, and none is left behind."""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import nbformat
+import psutil
+import pytest
+
+from cdvae.figures import captions
+from cdvae.release import notebooks
+from cdvae.release.forked import can_fork
+from cdvae.runs.parameters import PARAMETERS
+
+WHO = "import os, sys\nprint('cdvae.notebook' in sys.modules, os.getppid(), os.getpid())"
+CODES = {
+    "01_a.ipynb": WHO,
+    "02_b.ipynb": WHO,
+    "03_c.ipynb": "import os\nprint(os.environ['CDVAE_CACHE'], os.getcwd())",
+    "04_d.ipynb": "import matplotlib.pyplot as plt\nplt.subplots()[0]",
+    "05_e.ipynb": "1 / 0",
+    "06_f.ipynb": "import os\nos._exit(3)",
+}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The folder of what ran, and how each failed."""
+    folder = tmp_path_factory.mktemp("books")
+    parameters = PARAMETERS | {"profile": "smoke"}
+    start = nbformat.v4.new_code_cell("profile = ''", metadata={"tags": ["parameters"]})
+    for name, code in CODES.items():
+        cells = [start, nbformat.v4.new_code_cell(code)]
+        made = nbformat.v4.new_notebook(cells=cells, metadata=notebooks.plain_metadata({}))
+        (folder / name).write_text(nbformat.writes(made))
+    jobs = [(folder / name, folder / "out" / name, parameters) for name in CODES]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MPLBACKEND")  # as it is for users
+        return folder / "out", {path.name: error for path, error in notebooks.run_each(jobs)}
+
+
+def outputs(path) -> list[dict]:
+    return json.loads(path.read_text())["cells"][-1]["outputs"]
+
+
+def printed(path) -> list[str]:
+    return "".join(outputs(path)[0]["text"]).split()
+
+
+@pytest.mark.skipif(not can_fork(), reason="kernels are forks on Linux alone")
+def test_kernels_are_forks_that_have_imported_what_notebooks_import(ran):
+    (first, parent, pid), (second, other, pid_2) = (
+        printed(ran[0] / name) for name in list(CODES)[:2]
+    )
+    assert first == second == "True" and parent == other and pid != pid_2
+    assert int(parent) != os.getpid()
+    ended = [each for each in (pid, pid_2) if psutil.pid_exists(int(each))]
+    assert not ended
+
+
+def test_they_have_the_environment_of_who_started_them(ran):
+    assert printed(ran[0] / "03_c.ipynb") == [os.environ["CDVAE_CACHE"], os.getcwd()]
+
+
+def test_figures_are_shown(ran):
+    assert any("image/png" in output["data"] for output in outputs(ran[0] / "04_d.ipynb"))
+
+
+def test_one_that_fails_or_dies_is_told_and_the_others_run(ran):
+    folder, errors = ran
+    assert "ZeroDivisionError" in str(errors.pop("05_e.ipynb"))
+    assert "its kernel died" in str(errors.pop("06_f.ipynb"))
+    assert errors == dict.fromkeys(list(CODES)[:4])
+    assert {path.name for path in folder.iterdir()} == {
+        *list(CODES)[:4],
+        "05_e.failed.ipynb",
+        "06_f.failed.ipynb",
+    }
+
+
+def test_captions_of_notebooks_that_draw_at_once_are_all_kept(tmp_path):
+    texts = [f"**Figure {number}.** Text." for number in range(1, 41)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: captions.merge(tmp_path, [text]), texts))
+    assert list(captions.kept(tmp_path).values()) == texts
