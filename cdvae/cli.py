@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 
 from cdvae import __version__
-from cdvae.commands import bench, data, models, release, reproduce, site, study, train
+from cdvae.commands import bench, data, models, pack, release, reproduce, site, study, train
 from cdvae.commands.options import CODES
 from cdvae.tools import plugins
 from cdvae.tools.errors import Failed, InputError
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         description="Reproduce CDVAE: train every method of the paper's tables, score, and draw.",
     )
     commands = top.add_subparsers(required=True, metavar="command")
-    for each in (reproduce, train, data, models, study, bench, release, site):
+    for each in (reproduce, train, data, pack, models, study, bench, release, site):
         each.add_to(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(action=lambda options: print(__version__))

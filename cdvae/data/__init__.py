@@ -5,3 +5,4 @@ from cdvae.data.drawn import scenes
 from cdvae.data.photos import coco
 from cdvae.data.clips import ucf101
 from cdvae.data import folder
+from cdvae.data import packed

@@ -82,6 +82,7 @@ class DataSet:
     truth: the exact conditional of a split's examples, given how many there are, where it is known.
     original: the picture behind an example of a folder: (H, W, 3) float32 sRGB in [0, 1].
     check: an account of each part of a folder; none if the folder is not laid out in this way.
+    root_is_file: whether `--root` is a file and no folder.
     """
 
     name: str
@@ -95,6 +96,7 @@ class DataSet:
     original: Callable[[Path, str, str], np.ndarray] | None = None
     check: Callable[[Path, int | None], list[Report]] | None = None
     needs_root: bool = True
+    root_is_file: bool = False
 
     def maker(self, task: str) -> Maker:
         """The function that makes the examples of a task."""

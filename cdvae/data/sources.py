@@ -38,12 +38,14 @@ class Source:
     seed: int
 
     def __post_init__(self) -> None:
-        if not data_set(self.name).needs_root:
+        entry = data_set(self.name)
+        if not entry.needs_root:
             return
+        kind = "file" if entry.root_is_file else "folder"
         if self.root is None:
-            raise InputError(f"--data {self.name} needs --root, the folder that holds it")
-        if not Path(self.root).is_dir():
-            raise InputError(f"no folder {self.root}: give --root a folder that exists")
+            raise InputError(f"--data {self.name} needs --root, the {kind} that holds it")
+        if not (Path(self.root).is_file() if entry.root_is_file else Path(self.root).is_dir()):
+            raise InputError(f"no {kind} {self.root}: give --root a {kind} that exists")
 
     def tasks(self) -> tuple[str, ...]:
         """The tasks that this source can serve."""
