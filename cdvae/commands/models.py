@@ -1,6 +1,7 @@
 """`cdvae models`: the small trained models that come with the project."""
 
 import argparse
+from pathlib import Path
 
 from cdvae.commands.options import place
 
@@ -14,6 +15,10 @@ def add_to(commands) -> None:
     one = actions.add_parser("make", help="train, score and write those of a data set, with cards")
     place(one)
     one.set_defaults(action=make_models)
+    one = actions.add_parser("export", help="write models as ONNX, with cards")
+    one.add_argument("names", nargs="*", metavar="NAME", help="as `list` has them; default: all")
+    one.add_argument("--to", default="onnx", type=Path, help="the folder (default: onnx)")
+    one.set_defaults(action=export_models)
 
 
 def list_models(options: argparse.Namespace) -> None:
@@ -33,3 +38,11 @@ def make_models(options: argparse.Namespace) -> None:
     profile = load_profile(options.profile)
     for path in make_all(Experiment(profile, options.data, options.root, "cpu"), folder()):
         print(path)
+
+
+def export_models(options: argparse.Namespace) -> None:
+    from cdvae import checkpoints
+    from cdvae.release.export import export
+
+    for name in options.names or checkpoints.names():
+        print(export(checkpoints.load(name), options.to))

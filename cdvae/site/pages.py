@@ -120,8 +120,9 @@ def cards() -> str:
     """The model cards, one after the other, and what they have in common before them."""
     parts = [
         "# Model cards",
-        "The trained models that come with the project. `cdvae.load(name)` gives one; `cdvae models "
-        "export NAME` writes it as ONNX. Best errors and variances × 10⁻², on the test split.",
+        "The trained models that come with the project. `cdvae.load(name)` gives one; `cdvae "
+        "models export NAME` writes it as ONNX. Best errors and variances are × 10⁻², on the "
+        "test split.",
     ]
     heads = ["model", "training examples", "best error of 100", "variance", "MB"]
     rows = checkpoints.overview()
