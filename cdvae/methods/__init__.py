@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable
 
-from cdvae.methods import neighbours, cvae, tied, crossconv  # noqa: F401
+from cdvae.methods import neighbours, cvae, tied, crossconv, crossconv_local  # noqa: F401
 from cdvae.methods import spatial, jmvae, flow_matching, energy_unet, controls  # noqa: F401
 from cdvae.methods.registry import KINDS, LOOKS, Method
 from cdvae.tools.files import InputError
