@@ -59,7 +59,7 @@ class ClipFrames:
     network: LocalSizes = LocalSizes()
     sigma: float = 0.06  # deviation of P(v | I, z) as training begins; it is learned
     training: Training = Training(
-        steps=1000,
+        steps=600,
         checks=10,
         batch_size=32,
         learning_rate=2e-3,
