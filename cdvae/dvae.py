@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from cdvae import gaussian
 from cdvae.gaussian import Gaussian
-from cdvae.networks import Decoder, Encoder, GaussianHead, Standard, two_layers, with_floor
+from cdvae.networks import (
+    Decoder,
+    Encoder,
+    GaussianHead,
+    Standard,
+    log_density,
+    two_layers,
+    with_floor,
+)
 
 
 class Ladder(NamedTuple):
@@ -93,9 +101,9 @@ class DVAE(nn.Module):
 
     def log_p_x_given_z(self, x: Tensor, z_1: Tensor) -> Tensor:
         """log P(x | z_1) in nats per example, as a density of x in its own unit: (batch,)."""
-        mu, log_var = self.p_x_given_z(z_1)
-        log_p = gaussian.log_density(self.standard.apply_to(x), mu, log_var)
-        return log_p.flatten(1).sum(1) + self.standard.log_det(x[0, 0].numel())
+        patches, standard = self.decoder.patches(z_1), self.standard
+        log_p = log_density(standard.apply_to(x), patches, self.noise_floor)
+        return log_p + standard.log_det(x[0, 0].numel())
 
     def descend(self, z_top: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Draw the codes below `z_top` from the prior (Eq. 14); returns z_1 (batch, n)."""

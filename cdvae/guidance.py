@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy import linalg, sparse
 from torch import Tensor
+
+from cdvae.nearest import NearestRows
 
 FAINT = 1e-5  # of the largest variance: fainter directions are left out where a code can spare them
 NOISE = 1e-10  # of the largest variance: what has less of it is rounding
@@ -47,11 +50,14 @@ def heat_graph(x: np.ndarray, n_neighbours: int) -> sparse.csr_matrix:
 
     t, which the paper leaves open, is the mean squared length of the edges. N · k entries.
     """
-    from sklearn.neighbors import kneighbors_graph
-
-    graph = kneighbors_graph(x, min(n_neighbours, len(x) - 1), mode="distance")
-    squared = graph.data**2
-    graph.data = np.exp(-squared / max(squared.mean(), 1e-12))
+    n, k = len(x), min(n_neighbours, len(x) - 1)
+    rows = torch.from_numpy(x)
+    index, squared = (each.numpy() for each in NearestRows(rows)(rows, k + 1))
+    own = index == np.arange(n)[:, None]
+    own[~own.any(1), -1] = True  # of many equal rows: the last goes instead of itself
+    index, squared = index[~own].reshape(n, k), squared[~own].reshape(n, k)
+    heat = np.exp(-squared / max(squared.mean(), 1e-12))
+    graph = sparse.csr_matrix((heat.ravel(), index.ravel(), np.arange(0, n * k + 1, k)), (n, n))
     return graph.maximum(graph.T).tocsr()
 
 

@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu, softplus
+from torch.nn.functional import leaky_relu, pixel_shuffle, pixel_unshuffle, softplus
 
-from cdvae.gaussian import Gaussian
+from cdvae.gaussian import LOG_2PI, Gaussian
 
 SIZE = 32  # fields are SIZE × SIZE
 PATCH = 4  # side of the patches that the image stems begin with
@@ -60,12 +60,13 @@ def contracting(channels_in: int, channels: tuple[int, ...]) -> nn.Sequential:
 
 
 def expanding(channels: tuple[int, ...], channels_out: int) -> nn.Sequential:
-    """The mirror of `contracting`: (batch, channels[-1], side, side) -> (…, 32, 32)."""
+    """The mirror of `contracting`: (batch, channels[-1], side, side) -> patches of the field,
+    (batch, PATCH² · channels_out, 8, 8)."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(channels[::-1]):
         layers += [nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)]
     layers.append(nn.Conv2d(channels[0], PATCH**2 * channels_out, 3, padding=1))
-    return nn.Sequential(*layers, nn.PixelShuffle(PATCH))
+    return nn.Sequential(*layers)
 
 
 def side_after(channels: tuple[int, ...]) -> int:
@@ -106,6 +107,11 @@ class Decoder(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
+        return pixel_shuffle(self.patches(z), PATCH)
+
+    def patches(self, z: Tensor) -> Tensor:
+        """The field as patches, (batch, PATCH² · channels_out, 8, 8): enough for a loss, whose
+        sum does not see the order of pixels."""
         return self.layers(z)
 
 
@@ -146,6 +152,15 @@ def with_floor(raw: Tensor, noise_floor: float) -> Gaussian:
     """
     mu, variance = raw.chunk(2, dim=1)
     return mu, (noise_floor**2 + softplus(variance)).log()
+
+
+def log_density(x: Tensor, patches: Tensor, noise_floor: float) -> Tensor:
+    """log P(x | z) of standardised fields x (batch, C, 32, 32) in nats per example, (batch,): the
+    Gaussian is `with_floor`'s of a head's 2 C channels, given as patches."""
+    mu, raw = patches.chunk(2, dim=1)
+    variance = noise_floor**2 + softplus(raw)
+    distance = (pixel_unshuffle(x, PATCH) - mu).square() / variance
+    return -0.5 * (LOG_2PI + variance.log() + distance).flatten(1).sum(1)
 
 
 def same(scale: int, maps: Tensor) -> Tensor:

@@ -70,24 +70,28 @@ def mean_loss(model: nn.Module, examples: Examples, batch_size: int, seed: int) 
     The codes are drawn from a stream of their own, so that two calls agree and the caller's
     random state is untouched.
     """
-    totals: dict[str, float] = {}
+    found = []
     devices = [examples.x_c.device] if examples.x_c.is_cuda else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         for start in range(0, len(examples), batch_size):
             batch = examples.batch(slice(start, start + batch_size))
-            for name, value in model.loss(batch).items():
-                totals[name] = totals.get(name, 0.0) + float(value) * len(batch.x_c)
-    return {name: total / len(examples) for name, total in totals.items()}
+            terms = model.loss(batch)
+            found.append(torch.stack(list(terms.values())) * len(batch.x_c))
+    totals = torch.stack(found).cpu().double().sum(0)
+    return dict(zip(terms, (totals / len(examples)).tolist(), strict=True))
 
 
-def check_finite(terms: dict[str, Tensor], step: int) -> None:
-    """Raise NotFinite if the loss is not a number to descend on."""
-    if torch.isfinite(terms["loss"]):
+def check_finite(names: list[str], rows: Tensor, first: int) -> None:
+    """Raise NotFinite if a loss was no number to descend on; rows (steps, terms) from step `first`."""
+    wrong = ~torch.isfinite(rows[:, names.index("loss")])
+    if not wrong.any():
         return
-    bad = [name for name, value in terms.items() if name != "loss" and not torch.isfinite(value)]
+    step = int(wrong.int().argmax())
+    is_finite = torch.isfinite(rows[step]).tolist()
+    bad = [name for name, fine in zip(names, is_finite, strict=True) if not fine and name != "loss"]
     raise NotFinite(
-        f"the loss is not finite at step {step} (term: {', '.join(bad) or 'the sum'}): "
+        f"the loss is not finite at step {first + step} (term: {', '.join(bad) or 'the sum'}): "
         "lower training.learning_rate or raise network.noise_floor"
     )
 
@@ -102,25 +106,44 @@ def batches(n: int, size: int, device: torch.device) -> Iterator[Tensor]:
 
 
 class Descent:
-    """Adam on a model: its state, its schedules, one step at a time."""
+    """Adam on a model: its state, its schedules, one step at a time.
+
+    All weights lie in one vector, of which the model's are views, until `release`: a step is a few
+    operations, however many layers there are, and none of them waits for the device.
+    """
 
     def __init__(self, model: nn.Module, settings: Training):
         self.model, self.settings, self.step = model, settings, 0
-        self.optimiser = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=True)
+        self.parts = [part for part in model.parameters() if part.requires_grad]
+        self.weights = torch.cat([part.detach().flatten() for part in self.parts])
+        for part, place in zip(self.parts, self.places(), strict=True):
+            part.data = place.view_as(part)
+        self.optimiser = torch.optim.Adam([self.weights], settings.learning_rate, fused=True)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, settings.steps)
 
-    def weights(self) -> tuple[float, float]:
+    def places(self) -> tuple[Tensor, ...]:
+        """Where each of the model's weights lies in the vector."""
+        return self.weights.split([part.numel() for part in self.parts])
+
+    def release(self) -> None:
+        """Give the model weights of its own."""
+        for part in self.parts:
+            part.data = part.data.clone()
+
+    def weighing(self) -> tuple[float, float]:
         """The KL weight and λ of the present step."""
         progress = self.step / self.settings.steps
         return kl_weight(progress, self.settings), guidance_weight(progress, self.settings)
 
     def update(self, examples: Examples, index: Tensor) -> dict[str, Tensor]:
         """One step on the examples at `index`; returns the terms of the loss."""
-        terms = self.model.loss(examples.batch(index, *self.weights()))
-        check_finite(terms, self.step)
-        self.optimiser.zero_grad(set_to_none=True)
-        terms["loss"].backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_norm)
+        terms = self.model.loss(examples.batch(index, *self.weighing()))
+        found = torch.autograd.grad(
+            terms["loss"], self.parts, allow_unused=True, materialize_grads=True
+        )
+        gradient = torch.cat([part.flatten() for part in found])
+        scale = self.settings.gradient_norm / (gradient.norm() + 1e-6)
+        self.weights.grad = gradient * scale.clamp(max=1)
         self.optimiser.step()
         self.schedule.step()
         self.step += 1
@@ -150,24 +173,30 @@ def fit(
     descent = Descent(model, settings)
     rows = batches(len(train), settings.batch_size, train.x_c.device)
     history: list[dict[str, float]] = []
-    best_loss, best_weights = math.inf, copy.deepcopy(model.state_dict())
+    best_loss, best = math.inf, copy.deepcopy(model.state_dict())
     for check in range(1, settings.checks + 1):
         model.train()
-        beta, lam = descent.weights()
-        before, start, sums = descent.step, time.perf_counter(), {}
+        beta, lam = descent.weighing()
+        before, start, found = descent.step, time.perf_counter(), []
         while descent.step < check * settings.steps // settings.checks:
-            for name, value in descent.update(train, next(rows)).items():
-                sums[name] = sums.get(name, 0.0) + value
+            terms = descent.update(train, next(rows))
+            found.append(torch.stack(list(terms.values())))
+        names, found = list(terms), torch.stack(found)
+        check_finite(names, found, before)  # once a check: to look at a number waits for it
         n_steps, seconds = descent.step - before, time.perf_counter() - start
         model.eval()
         row = {"step": descent.step, "seconds": seconds, "kl_weight": beta, "guidance_weight": lam}
         row["images_per_second"] = n_steps * min(settings.batch_size, len(train)) / seconds
-        row |= {f"train_{name}": float(total) / n_steps for name, total in sums.items()}
+        means = zip(names, found.mean(0).tolist(), strict=True)
+        row |= {f"train_{name}": value for name, value in means}
         scores = mean_loss(model, valid, settings.batch_size, seed)
         row |= {f"valid_{name}": value for name, value in scores.items()}
         history.append(row)
         on_check(row)
         if scores["loss"] < best_loss:
-            best_loss, best_weights = scores["loss"], copy.deepcopy(model.state_dict())
-    model.load_state_dict(best_weights)
+            best_loss = scores["loss"]
+            for name, value in model.state_dict().items():
+                best[name].copy_(value)
+    model.load_state_dict(best)
+    descent.release()
     return history

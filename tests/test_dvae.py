@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import nn
 from torch.distributions import MultivariateNormal
+from torch.nn.functional import pixel_unshuffle
 
 from cdvae.dvae import DVAE
 from cdvae.model import CDVAE, Batch, embedding
+from cdvae.networks import PATCH
 from cdvae.ties import GaussianTie, MDNTie
 
 D, A, S, W, NOISE = (
@@ -33,6 +35,9 @@ class Function(nn.Module):
 
     def forward(self, x):
         return self.function(x)
+
+    def patches(self, x):
+        return pixel_unshuffle(self.function(x), PATCH)
 
 
 def gaussian_of(slope: float, variance: float):

@@ -9,7 +9,7 @@ from importlinter import cli as importlinter
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cdvae"
-CORE = "gaussian networks dvae ties model guidance training metrics likelihood".split()
+CORE = "gaussian nearest networks dvae ties model guidance training metrics likelihood".split()
 
 
 def lines(path: Path) -> int:
@@ -57,7 +57,7 @@ def test_files_are_small():
 
 
 def test_the_core_is_small():
-    assert sum(lines(PACKAGE / f"{name}.py") for name in CORE) <= 1400
+    assert sum(lines(PACKAGE / f"{name}.py") for name in CORE) <= 1550
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -15,7 +15,7 @@ from cdvae.data.fields import Task
 from cdvae.gaussian import Gaussian
 from cdvae.methods.registry import Method
 from cdvae.model import Batch, Model
-from cdvae.networks import Decoder, Encoder, GaussianHead, Standard, with_floor
+from cdvae.networks import Decoder, Encoder, GaussianHead, Standard, log_density, with_floor
 from cdvae.tools.registry import register
 
 
@@ -48,6 +48,10 @@ class JMVAE(Model):
         """Mean and log-variance of a standardised layer given the code."""
         return with_floor(decoder(z), self.settings.noise_floor)
 
+    def log_p_x_given_z(self, decoder: Decoder, x: Tensor, z: Tensor) -> Tensor:
+        """log P(x | z) of a standardised layer in nats: (batch,)."""
+        return log_density(x, decoder.patches(z), self.settings.noise_floor)
+
     def q_z_given_c(self, x_c: Tensor) -> Gaussian:
         """q(z | x_c), from the standardised input."""
         return self.q_head_c(self.encoder_c(x_c))
@@ -62,8 +66,8 @@ class JMVAE(Model):
         z = gaussian.sample(*q)
         prior = torch.zeros_like(q[0]), torch.zeros_like(q[1])
         terms = {
-            "reconstruction_c": cost(x_c, *self.p_x_given_z(self.decoder_c, z)),
-            "reconstruction_g": cost(x_g, *self.p_x_given_z(self.decoder_g, z)),
+            "reconstruction_c": -self.log_p_x_given_z(self.decoder_c, x_c, z).mean(),
+            "reconstruction_g": -self.log_p_x_given_z(self.decoder_g, x_g, z).mean(),
             "kl": gaussian.kl(*q, *prior).sum(1).mean(),
             "kl_alone": gaussian.kl(*q, *self.q_z_given_c(x_c)).sum(1).mean(),
         }
@@ -78,11 +82,6 @@ class JMVAE(Model):
         z = gaussian.sample(mu.repeat_interleave(n, 0), log_var.repeat_interleave(n, 0), generator)
         x_g = self.standard_g.undo(self.p_x_given_z(self.decoder_g, z)[0])
         return x_g.unflatten(0, (len(x_c), n))
-
-
-def cost(x: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
-    """−log N(x | mu, exp log_var), summed over the field, mean over the batch."""
-    return -gaussian.log_density(x, mu, log_var).flatten(1).sum(1).mean()
 
 
 def build(task: Task, profile) -> JMVAE:

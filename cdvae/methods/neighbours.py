@@ -7,11 +7,14 @@ from torch import Tensor
 
 from cdvae.methods.registry import Method
 from cdvae.metrics import best_of, squared_errors
+from cdvae.nearest import NearestRows
 from cdvae.tools.registry import register
 from cdvae.training import Examples
 
 BLUR = 2.0  # pixels
-COMPONENTS = 32  # of the whitened space
+COMPONENTS = 32  # of the whitened space …
+LEAST = 1e-10  # … that have more than this share of the first one's variance
+AT_ONCE = 25  # validation examples whose neighbours are smoothed at a time
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,11 @@ class Whitened(Pixels):
     def __init__(self, x_c: Tensor):
         x = x_c.flatten(1)
         self.mean = x.mean(0)
-        _, values, vectors = torch.linalg.svd(x - self.mean, full_matrices=False)
-        scale = values[:COMPONENTS] / len(x) ** 0.5
-        self.matrix = vectors[:COMPONENTS].T / scale
+        products = (rows.T @ rows for rows in (part - self.mean for part in x.split(4096)))
+        values, vectors = torch.linalg.eigh(sum(part.double() for part in products) / len(x))
+        leading = values.argsort(descending=True)[:COMPONENTS]
+        leading = leading[values[leading] > LEAST * values[-1]]
+        self.matrix = (vectors[:, leading] / values[leading].sqrt()).to(x)
 
     def __call__(self, x_c: Tensor) -> Tensor:
         return (x_c.flatten(1) - self.mean) @ self.matrix
@@ -107,21 +112,16 @@ class NearestNeighbour:
     """
 
     def __init__(self, x_c: Tensor, x_g: Tensor, sigma: float, space: str = "pixels"):
-        self.features, self.sigma = SPACES[space](x_c), sigma
-        self.keys = self.features(x_c)
-        self.norms = self.keys.square().sum(1)
-        self.x_g = gaussian_blur(x_g, sigma)
+        self.features, self.x_g, self.sigma = SPACES[space](x_c), x_g, sigma
+        self.rows = NearestRows(self.features(x_c))
 
     def nearest(self, x_c: Tensor, n: int) -> Tensor:
         """Indices of the n nearest training examples, nearest first: (batch, n)."""
-        if n > len(self.keys):
-            raise ValueError(f"{n} neighbours asked of {len(self.keys)} training examples")
-        distance = self.norms - 2 * self.features(x_c) @ self.keys.T  # + |x_c|², which is common
-        return distance.topk(n, dim=1, largest=False).indices
+        return self.rows(self.features(x_c), n)[0]
 
     def sample(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
         """The n nearest neighbours' fields in order of distance; nothing is random."""
-        return self.x_g[self.nearest(x_c, n)]
+        return gaussian_blur(self.x_g[self.nearest(x_c, n)], self.sigma)
 
     def reproduce(
         self, x_c: Tensor, x_g: Tensor, generator: torch.Generator | None = None
@@ -135,18 +135,21 @@ def fit_neighbours(
     train: Examples, valid: Examples, sigmas: tuple[float, ...], spaces: tuple[str, ...], n: int
 ) -> tuple[NearestNeighbour, dict]:
     """The space and the smoothing with the least best error of n on `valid`, and their names."""
-    errors = {}
+    errors, models = {}, {}
     for space in spaces:
-        sharp = NearestNeighbour(train.x_c, train.x_g, 0.0, space)
-        index = torch.cat([sharp.nearest(x_c, n) for x_c in valid.x_c.split(25)])
-        for sigma in sigmas:
-            x_g = gaussian_blur(train.x_g, sigma)
-            parts = zip(index.split(25), valid.x_g.split(25), strict=True)
-            best = [best_of(squared_errors(x_g[rows], truth), (n,)) for rows, truth in parts]
-            errors[space, sigma] = float(torch.cat(best).mean())
+        models[space] = NearestNeighbour(train.x_c, train.x_g, 0.0, space)
+        index, best = models[space].nearest(valid.x_c, n), {sigma: 0.0 for sigma in sigmas}
+        for rows, truth in zip(index.split(AT_ONCE), valid.x_g.split(AT_ONCE), strict=True):
+            sharp = train.x_g[rows]
+            for sigma in sigmas:
+                error = squared_errors(gaussian_blur(sharp, sigma), truth)
+                best[sigma] += float(best_of(error, (n,)).sum())
+        errors |= {(space, sigma): total / len(valid) for sigma, total in best.items()}
     space, sigma = min(errors, key=errors.get)
     about = {"smoothing_px": sigma, "feature_space": space}
-    return NearestNeighbour(train.x_c, train.x_g, sigma, space), about
+    chosen = models[space]
+    chosen.sigma = sigma
+    return chosen, about
 
 
 def fit(train: Examples, valid: Examples, profile, n: int) -> tuple[NearestNeighbour, dict]:

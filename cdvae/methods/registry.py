@@ -97,7 +97,8 @@ class Method:
 
     def guided_code(self, profile: Any) -> int:
         """The size of the code that the embedding guides; 0 where it guides none."""
-        return self.guided(profile) if self.guided else 0
+        is_off = not self.guided or self.training(profile).guidance_start == 0
+        return 0 if is_off else self.guided(profile)
 
     def settings(self, profile: Any) -> dict[str, Any]:
         """The settings that shape it, and no others."""

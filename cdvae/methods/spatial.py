@@ -194,8 +194,8 @@ def build(task: Task, profile) -> SpatialCDVAE:
 
 
 def top_code(profile) -> int:
-    """The size of z_c's vector, which the embedding can guide."""
-    return profile.spatial.codes_c[-1]
+    """The size of z_c's vector, which the embedding can guide; 0 where it is not to."""
+    return profile.spatial.codes_c[-1] if profile.spatial.guidance else 0
 
 
 register(
