@@ -13,12 +13,15 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -27,6 +30,7 @@ sys.path.append(str(Path(__file__).parent / "fuzz"))
 
 ASKED = "reproduce --profile smoke --tasks resaturation --methods nn gauss mdn4".split()
 TIMES = re.compile(r"seconds|memory|per_second|circumstances|peak")  # names of what may differ
+ROUND = 20  # kills before a run is let end
 LATEST = 30.0  # seconds from the start, or from the first notebook, in which a run is killed
 LEFT_BEHIND = re.compile(r"\..*-cdvae|.*\.failed\.ipynb|\.unpacking-.*")
 
@@ -130,34 +134,54 @@ def left_behind(folder: Path) -> list[str]:
     return found + [str(path) for path in others]  # torch leaves a folder of its own
 
 
-def suite(kills: int, seed: int, until: float) -> Counter:
-    """So many kills, or as many as there is time for; the counts."""
+def differences(folder: Path, same: dict[str, object]) -> list[str]:
+    """What a run left that the run in peace did not, or the other way round."""
+    ours = results_of(folder)
+    return [name for name in same.keys() | ours.keys() if same.get(name) != ours.get(name)]
+
+
+def a_round(war: Path, kills: int, chance: random.Random, until: float) -> Counter:
+    """Kill a reproduction so many times, from an empty folder on, and let it end; the counts."""
+    counts = Counter()
+    while counts["tried"] < kills and time.time() < until:
+        is_late = counts["tried"] % 2 == 1
+        seconds = chance.uniform(0, LATEST)
+        others = killed(war, seconds, is_late)
+        _, alive = psutil.wait_procs(others, timeout=20)
+        counts["failed"] += bool(alive)
+        counts["tried"] += 1
+        deleted = delete_some(war, chance)
+        print(
+            f"kill {counts['tried']} after {seconds:.1f} s{' of notebooks' * is_late}, "
+            f"{deleted} files deleted, {len(alive)} processes left",
+            flush=True,
+        )
+    finish(started(war, open(war / "log", "w")), war)
+    return counts
+
+
+def suite(kills: int, seed: int, until: float, note: Callable[[Counter], None]) -> Counter:
+    """So many kills, or as many as there is time for, in rounds that each begin with nothing and
+    end with a whole reproduction; the counts, noted after every round."""
     chance, counts = random.Random(seed), Counter()
     with tempfile.TemporaryDirectory(prefix="cdvae-kills-") as place:
-        peace, war = Path(place, "peace"), Path(place, "war")
-        peace.mkdir(), war.mkdir()
-        beside = started(peace, open(peace / "log", "w"))  # the run that is left in peace
+        peace = Path(place, "peace")
+        peace.mkdir()
+        begin = time.time()
+        finish(started(peace, open(peace / "log", "w")), peace)
+        print(f"left in peace it takes {time.time() - begin:.0f} s", flush=True)
+        same = results_of(peace)
         while counts["tried"] < kills and time.time() < until:
-            is_late = counts["tried"] % 2 == 1
-            seconds = chance.uniform(0, LATEST)
-            others = killed(war, seconds, is_late)
-            gone, alive = psutil.wait_procs(others, timeout=20)
-            counts["failed"] += bool(alive)
-            counts["tried"] += 1
-            deleted = delete_some(war, chance)
-            print(
-                f"kill {counts['tried']} after {seconds:.1f} s{' of notebooks' * is_late}, "
-                f"{deleted} files deleted, {len(alive)} processes left",
-                flush=True,
-            )
-        finish(started(war, open(war / "log", "w")), war)
-        finish(beside, peace)
-        same, ours = results_of(peace), results_of(war)
-        wrong = [name for name in same.keys() | ours.keys() if same.get(name) != ours.get(name)]
-        wrong += left_behind(war)
-        print("\n".join(["different or left behind:", *wrong] if wrong else ["all equal"]))
-        counts["failed"] = counts["tried"] if wrong else counts["failed"]
-    counts["survived"] = counts["tried"] - counts["failed"]
+            war = Path(place, f"war{counts['tried']}")
+            war.mkdir()
+            found = a_round(war, min(ROUND, kills - counts["tried"]), chance, until)
+            wrong = differences(war, same) + left_behind(war)
+            print("\n".join(["different or left behind:", *wrong] if wrong else ["all equal"]))
+            counts["tried"] += found["tried"]
+            counts["failed"] += found["tried"] if wrong else found["failed"]
+            counts["survived"] = counts["tried"] - counts["failed"]
+            note(counts)
+            shutil.rmtree(war)
     return counts
 
 
@@ -168,11 +192,11 @@ def main() -> int:
     options.add_argument("--minutes", type=float, default=1000, help="stop killing after so many")
     options.add_argument("--dry", action="store_true", help="write no figures")
     asked = options.parse_args()
-    counts = suite(asked.kills, asked.seed, time.time() + 60 * asked.minutes)
-    if not asked.dry:
-        from reliability import note
+    from reliability import note
 
-        note(f"kills of cdvae {' '.join(ASKED)}", counts)
+    what = f"kills of cdvae {' '.join(ASKED)}"
+    write = (lambda counts: None) if asked.dry else partial(note, what)
+    counts = suite(asked.kills, asked.seed, time.time() + 60 * asked.minutes, write)
     return int(counts["failed"] > 0)
 
 
