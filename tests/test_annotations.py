@@ -176,6 +176,13 @@ ODD = {
     "an annotation that is null": replace_first("annotations", None),
     "an image that is text": replace_first("images", "p0.jpg"),
     "a category that is text": replace_first("categories", "bottle"),
+    "an id of two categories": one("categories", id=18),
+    "an id that is no whole number": one("images", id=0.5),
+    "an id that is infinite": one("images", id=float("inf")),
+    "an id with thousands of digits": one("images", id="9" * 5000),
+    "a box too large for a float": one("annotations", bbox=[0, 0, 10**400, 1]),
+    "a box in a box": one("annotations", bbox=[[0, 0, 30, 40]]),
+    "an annotation said twice": lambda found: found["annotations"].append(found["annotations"][1]),
 }
 
 
@@ -210,6 +217,18 @@ def test_other_categories_of_the_test_photos_are_read_by_name(root):
     assert "1 × not in instances_train2017.json: category zebra" in said
 
 
+def test_categories_of_one_name_are_one(root):
+    def doubled(found):
+        found["categories"] += [{"id": 90, "name": "dog "}, {"id": 91}, {"id": 92, "name": None}]
+        found["annotations"][0]["category_id"] = 90
+
+    change(root, "train2017", doubled), change(root, "val2017", doubled)
+    splits, said = load(root)
+    assert splits["test"].n_labels == 4 and said == ""
+    for each in splits.values():
+        assert (each.semantics[:, 0] == 1).all()
+
+
 @pytest.mark.parametrize("gone", ["train2017", "val2017"])
 def test_annotations_of_one_folder_alone(root, gone):
     (root / "annotations" / f"instances_{gone}.json").unlink()
@@ -218,15 +237,19 @@ def test_annotations_of_one_folder_alone(root, gone):
     assert splits["test"].n_labels == 0 and splits["train"].n_labels == (gone == "val2017") * 2
 
 
-def test_ids_as_text_are_ids(root):
-    def as_text(found):
+@pytest.mark.parametrize("written", [str, float, lambda number: f" {number:03} ", lambda n: -n])
+def test_ids_are_ids_however_they_are_written(root, written):
+    def rewritten(found):
         for entry in found["annotations"]:
-            entry["image_id"] = str(entry["image_id"])
-            entry["category_id"] = str(entry["category_id"])
+            entry["image_id"] = written(entry["image_id"])
+            entry["category_id"] = written(entry["category_id"])
+        for entry in [*found["images"], *found["categories"]]:
+            entry["id"] = written(entry["id"]) if written(1) == -1 else entry["id"]
 
-    change(root, "train2017", as_text)
+    change(root, "train2017", rewritten), change(root, "val2017", rewritten)
     splits, said = load(root)
-    assert (splits["train"].semantics[:, 0] == 1).all() and said == ""
+    of_dogs = splits["train"].semantics[:, int(written(1) == -1)]  # in the order of their ids
+    assert (of_dogs == 1).all() and said == ""
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
@@ -239,6 +262,10 @@ def test_files_in_other_encodings_are_read(root, encoding):
 BROKEN = {
     "is not a COCO annotation file": ["", "{", "[]", '"text"', "{}", '{"images": 3}', "[" * 10**5],
     "names no categories": ['{"images": [], "annotations": []}'],
+    "has no list of annotations": [
+        json.dumps({"images": []}),
+        *(json.dumps(about(2) | {"annotations": found}) for found in (None, {"0": []}, 3)),
+    ],
     "has no usable box": [
         json.dumps(about(2) | {"annotations": [{"image_id": 9, "bbox": [0, 0, 1, 1]}]}),
         json.dumps(about(2) | {"images": []}),

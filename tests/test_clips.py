@@ -173,6 +173,10 @@ def test_bad_folders_and_settings_get_one_sentence(ucf101, tmp_path, load_clips)
     (ucf101 / "ucfTrainTestlist" / "classInd.txt").write_text("Walk\n")
     with pytest.raises(InputError, match="does not list classes"):
         load_clips(ucf101, "train")
+    for twice, told in (("1 Walk\n2 Walk\n", "Walk"), ("1 Walk\n1 Run\n", "1")):
+        (ucf101 / "ucfTrainTestlist" / "classInd.txt").write_text(twice)
+        with pytest.raises(InputError, match=f"classInd.txt has {told} twice: restore it"):
+            load_clips(ucf101, "train")
     with pytest.raises(InputError, match="no folder ucfTrainTestlist in .* --data folder"):
         sources.plan(Source("ucf101", tmp_path / "bad", 1, 1, 1, 0), TASKS["motion"])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cdvae import cli
 from cdvae.tools import files
 from cdvae.tools.files import InputError, atomic, cache_root, output_root, write_text
 
@@ -20,6 +21,14 @@ def test_a_folder_in_the_environment_may_begin_with_a_tilde(monkeypatch, tmp_pat
     monkeypatch.setenv("CDVAE_CACHE", "~/cache")
     monkeypatch.setenv("CDVAE_OUTPUT", "~/out")
     assert (cache_root(), output_root()) == (tmp_path / "cache", tmp_path / "out")
+
+
+@pytest.mark.parametrize("variable", ["CDVAE_CACHE", "CDVAE_OUTPUT"])
+def test_a_home_of_nobody_is_one_sentence(monkeypatch, capsys, variable):
+    monkeypatch.setenv(variable, "~no-such-user/place")
+    assert cli.main(["data", "check", "."]) == 2
+    sentence = f"cdvae: {variable} is ~no-such-user/place: there is no such home, give a folder\n"
+    assert capsys.readouterr().err == sentence
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,8 @@ def test_what_was_skipped_is_named_and_counts_each_time(tmp_path, monkeypatch, c
     for _ in range(2):
         capsys.readouterr()
         assert cli.main(asked) == 1
-        assert "1 of " in (said := capsys.readouterr().err) and "photos skipped, named in" in said
+        said = capsys.readouterr().err
+        assert "photos used, 1 file or record left out: named in " in said, said
 
 
 def commit_in(folder: Path, place: Path) -> str:

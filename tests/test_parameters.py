@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cdvae.runs.parameters import LARGEST_SEED, PARAMETERS, checked
@@ -28,7 +29,12 @@ def test_what_is_checked_stays_as_it_is():
         ("seeds", LARGEST_SEED, [LARGEST_SEED]),
         ("seeds", None, None),
         ("seeds", [], None),
+        ("seeds", range(3), [0, 1, 2]),
+        ("seeds", np.arange(2), [0, 1]),
+        ("seeds", np.int64(4), [4]),
+        ("seeds", [np.int64(4), 4], [4]),
         ("tasks", "motion", ["motion"]),
+        ("tasks", np.array(["motion"]), ["motion"]),
         ("methods", ["gauss", "nn", "gauss"], ["gauss", "nn"]),
         ("methods", (), None),
         ("root", Path("some") / "where", str(Path("some") / "where")),
@@ -50,6 +56,8 @@ def test_lists_that_are_given_stay_with_their_owner():
         ("seeds", "3", "seeds is '3': give a whole number"),
         ("seeds", [0, 1.0], "seeds is 1.0: give a whole number"),
         ("seeds", True, "seeds is True: give a whole number"),
+        ("seeds", np.array([0.5]), "seeds is 0.5: give a whole number"),
+        ("seeds", "", "seeds is '': give a whole number"),
         ("seeds", [0, None], "seeds is None: give a whole number"),
         ("seeds", -1, f"seeds has -1: give seeds from 0 to {LARGEST_SEED}"),
         ("seeds", 10**19 + 1, f"seeds has {10**19 + 1}: give seeds from 0"),  # twenty digits

@@ -129,7 +129,8 @@ def test_annotations_and_lists_are_in_the_key_with_their_content(cache, tmp_path
         path = tmp_path / "coco" / "annotations" / f"instances_{folder}.json"
         path.parent.mkdir(exist_ok=True)
         images = [{"id": k, "file_name": f"{k}.png", "width": 48, "height": 40} for k in range(n)]
-        path.write_text(repr({"images": images, "categories": [{"id": 1}]}).replace("'", '"'))
+        about = {"images": images, "annotations": [], "categories": [{"id": 1}]}
+        path.write_text(repr(about).replace("'", '"'))
     source = Source("coco", tmp_path / "coco", 5, 2, 3, 0)
     before = key(source)
     path.write_text(path.read_text().replace('"id": 1}', '"id": 7}'))

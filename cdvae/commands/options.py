@@ -74,7 +74,9 @@ def skipped(experiment: "Experiment", tasks: list[str]) -> int:
         for path in sorted(experiment.plan(task).folder().glob("report-*.json")):
             report = Report.load(path)
             if count := len(report.skipped):
-                said = f"{count:,} of {report.n_found:,} {report.unit} skipped, named in {path}"
+                used = f"{report.n_used:,} of {report.n_found:,} {report.unit} used"
+                files = f"{count:,} {'file or record' if count == 1 else 'files or records'}"
+                said = f"{used}, {files} left out: named in {path}"
                 print(f"cdvae: {report.source}, {task}: {said}", file=sys.stderr)
                 code = 1
     return code

@@ -1,5 +1,6 @@
 """The parameters that commands and notebooks share: their defaults, types and checks, once."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from cdvae.tools.files import InputError
@@ -20,8 +21,8 @@ LARGEST_SEED = 2**63 - 1
 def checked(asked: dict[str, Any]) -> dict[str, Any]:
     """The parameters with defaults filled in and each value of its type.
 
-    A list may be given as one value; values said twice count once. Raises InputError for an
-    unknown name and for a value that does not fit.
+    A list may be a range, an array or one value alone; values said twice count once. Raises
+    InputError for an unknown name and for a value that does not fit.
     """
     if unknown := sorted(set(asked) - set(PARAMETERS)):
         known = ", ".join(PARAMETERS)
@@ -34,7 +35,9 @@ def fitting(name: str, value: Any) -> Any:
     if value is None and PARAMETERS[name] is None:
         return None
     if name in LISTS:
-        values = list(value) if isinstance(value, (list, tuple)) else [value]
+        value = value.tolist() if hasattr(value, "tolist") else value  # of NumPy, pandas, torch
+        is_list = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+        values = list(value) if is_list else [value]
         found = list(dict.fromkeys(single(name, each, LISTS[name]) for each in values))
         return found or None
     return single(name, value, str)
@@ -42,6 +45,7 @@ def fitting(name: str, value: Any) -> Any:
 
 def single(name: str, value: Any, kind: type) -> Any:
     """One value of a parameter."""
+    value = value.item() if hasattr(value, "item") and hasattr(value, "dtype") else value
     if kind is str and hasattr(value, "__fspath__"):
         value = str(value)
     if not isinstance(value, kind) or isinstance(value, bool):

@@ -52,7 +52,10 @@ def cache_root() -> Path:
 def given(variable: str) -> Path | None:
     """The folder that an environment variable names; None where it is not set."""
     value = os.environ.get(variable)
-    return Path(value).expanduser() if value else None
+    try:
+        return Path(value).expanduser() if value else None
+    except RuntimeError:  # nobody's home
+        raise InputError(f"{variable} is {value}: there is no such home, give a folder") from None
 
 
 @contextmanager

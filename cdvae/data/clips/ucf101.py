@@ -1,5 +1,6 @@
 """UCF101: `UCF-101/<Class>/…` and the lists of its split 1 in `ucfTrainTestlist/`."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from cdvae.tools.files import InputError
 
 VIDEOS = "UCF-101"
 LISTS = "ucfTrainTestlist"
+NUMBER = re.compile("[0-9]{1,9}")
 
 
 def listed(root: Path, split: str) -> Clips:
@@ -39,8 +41,13 @@ def read_classes(root: Path) -> list[str]:
     """The classes of `classInd.txt` in their order; raises InputError where it cannot be read."""
     path = Path(root) / LISTS / "classInd.txt"
     entries = [line.split() for line in lines_of(path)]
-    if not entries or any(len(entry) != 2 or not entry[0].isdecimal() for entry in entries):
+    sound = [len(entry) == 2 and NUMBER.fullmatch(entry[0]) for entry in entries]
+    if not entries or not all(sound):
         raise InputError(f"{path} does not list classes as '1 ApplyEyeMakeup': restore it")
+    for told in zip(*entries, strict=True):
+        twice = [each for each in told if told.count(each) > 1]
+        if twice:
+            raise InputError(f"{path} has {twice[0]} twice: restore it")
     return [name for _, name in sorted(entries, key=lambda entry: int(entry[0]))]
 
 

@@ -6,6 +6,7 @@ of which nothing can be used is refused.
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 from cdvae.tools.files import InputError
 
 BULKY = ("segmentation", "keypoints")  # of an entry, and not used here
+NUMBER = re.compile(r"-?[0-9]{1,18}")  # an id that is written as text
 
 
 class Record(NamedTuple):
@@ -33,7 +35,8 @@ class Record(NamedTuple):
 class Annotations(NamedTuple):
     """What an annotation file holds.
 
-    categories: their names in the order of their ids. odd: the entries left out, with the reason.
+    categories: their names in the order of their ids, each once. odd: the entries left out, with
+    the reason.
     crowds, flat: how many boxes are left out because they surround a group of objects
     (iscrowd = 1) or have no area.
     """
@@ -59,14 +62,15 @@ def read_annotations(path: Path) -> Annotations:
     order = sorted(categories, key=lambda number: (isinstance(number, str), number))
     if not order:
         raise InputError(f"{path} names no categories: add them, or move the file away")
+    names = list(dict.fromkeys(categories[number] for number in order))
+    column = {number: names.index(categories[number]) for number in order}
     images = dict(images_in(about["images"], odd))
-    boxes, crowds, flat = boxes_in(about["annotations"], images, order, odd)
+    boxes, crowds, flat = boxes_in(about["annotations"], images, column, odd)
     if about["annotations"] and not (any(boxes.values()) or crowds or flat):
         name, why = next(iter(odd.items()), ("its images", "none can be used"))
         raise InputError(f"{path} has no usable box ({name}: {why}): mend it or move it away")
     records = [Record(*images[number], *arrays(boxes[number])) for number in images]
-    names = tuple(categories[number] for number in order)
-    return Annotations(path, records, names, odd, crowds, flat)
+    return Annotations(path, records, tuple(names), odd, crowds, flat)
 
 
 def with_categories(annotations: Annotations, categories: Sequence[str]) -> Annotations:
@@ -92,6 +96,8 @@ def parsed(path: Path) -> dict[str, list]:
         about = None
     if not isinstance(about, dict) or not isinstance(about.get("images"), list):
         raise InputError(f"{path} is not a COCO annotation file: fetch it again or move it away")
+    if not isinstance(about.get("annotations"), list):
+        raise InputError(f"{path} has no list of annotations: add it, or move the file away")
     lists = ("images", "annotations", "categories")
     return {name: found if isinstance(found := about.get(name), list) else [] for name in lists}
 
@@ -105,12 +111,17 @@ def without_bulk(entry: dict) -> dict:
 
 def categories_in(entries: list, odd: dict[str, str]) -> Iterator[tuple[Any, str]]:
     """Id and name of each category."""
+    found: dict[Any, str] = {}
     for k, entry in enumerate(entries):
         number = id_of(entry, "id")
         if number is None:
             odd[label("category", k, entry)] = "no id"
-        else:
-            yield number, str(entry.get("name", number))
+            continue
+        name = entry.get("name")
+        name = name.strip() if isinstance(name, str) and name.strip() else str(number)
+        if found.setdefault(number, name) != name:
+            odd[f"category {number} ({name})"] = f"an id of another category, {found[number]}"
+    yield from found.items()
 
 
 def images_in(entries: list, odd: dict[str, str]) -> Iterator[tuple[Any, tuple[str, tuple]]]:
@@ -136,12 +147,14 @@ def images_in(entries: list, odd: dict[str, str]) -> Iterator[tuple[Any, tuple[s
 
 
 def boxes_in(
-    entries: list, images: dict, order: list, odd: dict[str, str]
+    entries: list, images: dict, column: dict[Any, int], odd: dict[str, str]
 ) -> tuple[dict[Any, list], int, int]:
-    """(x0, y0, x1, y1, column) of each box by image, and how many are crowds or have no area."""
-    column = {number: k for k, number in enumerate(order)}
+    """(x0, y0, x1, y1, column) of each box by image, and how many are crowds or have no area.
+
+    column: the place of each category, by its id.
+    """
     found: dict[Any, list] = {number: [] for number in images}
-    crowds = flat = 0
+    seen, crowds, flat = set(), 0, 0
     for k, entry in enumerate(entries):
         image, category = id_of(entry, "image_id"), id_of(entry, "category_id")
         box = numbers(entry.get("bbox"), 4) if isinstance(entry, dict) else None
@@ -153,7 +166,10 @@ def boxes_in(
             odd[label("annotation", k, entry)] = "of an unknown category"
         elif box is None:
             odd[label("annotation", k, entry)] = "a box that is not four numbers"
+        elif (same := (id_of(entry, "id"), image, category, box)) in seen and same[0] is not None:
+            odd[label("annotation", k, entry)] = "said twice: it counts once"
         else:
+            seen.add(same)
             (x, y, w, h), (width, height) = box, images[image][1]
             x0, x1 = (min(max(edge, 0.0), width) for edge in (x, x + w))
             y0, y1 = (min(max(edge, 0.0), height) for edge in (y, y + h))
@@ -171,10 +187,14 @@ def arrays(boxes: list[tuple]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def id_of(entry: Any, name: str) -> Any:
-    """An id, whether it is written as a number or as text; None where there is none."""
+    """An id, whether it is written as a whole number, with a point or as text; None where there is
+    none."""
     value = entry.get(name) if isinstance(entry, dict) else None
     if isinstance(value, str):
-        return int(value) if value.isdecimal() else value or None
+        value = value.strip()
+        return int(value) if NUMBER.fullmatch(value) else value or None
+    if isinstance(value, float):  # as programs write a column of numbers in which some are missing
+        return int(value) if value.is_integer() else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
