@@ -101,9 +101,13 @@ def load(task: Task, split: str, n: int, seed: int) -> Fields:
     The three tasks show the same scenes. The splits are drawn apart, each from its own seed.
     """
     scenes, generator = draw(split, n, seed)
-    rows = torch.arange(n).split(CHUNK)
-    parts = [layers(task.name, scenes.rows(index), generator) for index in rows]
-    x_c, x_g, named = (torch.cat(each) for each in zip(*parts, strict=True))
+    whole: tuple[Tensor, ...] = ()  # filled in place: parts and their sum would be twice as much
+    for rows in torch.arange(n).split(CHUNK):
+        part = layers(task.name, scenes.rows(rows), generator)
+        whole = whole or tuple(each.new_empty(n, *each.shape[1:]) for each in part)
+        for each, made in zip(whole, part, strict=True):
+            each[rows] = made
+    x_c, x_g, named = whole
     ids = tuple(f"{split}-{seed}-{k}" for k in range(n))
     truth = SceneTruth(task.name, scenes)
     return Fields(task, x_c, x_g, named, len(CATEGORIES), ids, truth)
