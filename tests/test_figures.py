@@ -106,7 +106,7 @@ def test_figures_have_the_same_bytes_twice(kept, tmp_path):
 def test_the_command_draws_all_and_says_what_each_shows(kept, capsys):
     assert cli.main(["figures", "--profile", "smoke"]) == 0
     folder = figures_folder("smoke", "scenes")
-    names = ["figure1", "figure5", "figure7", "figure7b", "figure8", "figure8b"]
+    names = ["figure1", "figure5", "figure7", "figure7b", "figure7d", "figure8", "figure8b"]
     for name in names:
         assert (folder / f"{name}.jpg").exists() and (folder / f"{name}.pdf").exists()
         assert captions.of(folder / f"{name}.jpg").startswith(f"**Figure {name[6:]}.**")
@@ -114,7 +114,7 @@ def test_the_command_draws_all_and_says_what_each_shows(kept, capsys):
     figures.draw("smoke", figures.galleries_of("smoke", "scenes", None), ["figure7"])
     assert (folder / captions.FILE).read_text() == before
     numbers = re.findall(r"\*\*Figure (\w+)\.", before)
-    assert numbers == ["1", "5", "7", "7b", "8", "8b"]
+    assert numbers == ["1", "5", "7", "7b", "7d", "8", "8b"]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +149,15 @@ def test_pictures_are_the_originals_where_z_g_is_z_o_and_darker_where_it_is_dark
             assert np.abs(same.astype(int) - gallery.original(k)).max() <= 1 and none == 0
             assert darker.mean() < gallery.original(k).mean()
             assert (some > 0) == as_printed  # Eq. 10 as printed leaves shadows without light
+
+
+def test_clipped_pixels_are_where_light_is_beyond_white():
+    gallery = relighting_of_scenes(3.0)  # so bright that white paint is beyond white
+    ((_, made), (none, some)) = gallery.made(0, "gauss")
+    assert none == 0 and not gallery.clipped(0, 0).any()
+    where = gallery.clipped(0, 1)
+    assert where.mean() == pytest.approx(some, abs=0.02) and some > 0.2
+    assert (made[where].max(1) >= 250).mean() > 0.95
 
 
 def test_scenes_that_are_not_the_profiles_are_refused():

@@ -139,20 +139,34 @@ def test_scores_of_each_example_are_kept_while_their_key_holds(tmp_path, monkeyp
     assert list(each_example.keep(Finished(nn="changed", cvae="b"), [])) == [cvae]
 
 
-def test_differences_as_they_are_read():
+def test_effects_are_per_cent_of_the_other_method():
     rows = [
         ("motion", "best_error", 100, "mdn4", "cvae", 0.0125, 0.01, 0.02, "worse", 1, 9),
         ("motion", "energy_score", 100, "truth", "cvae", -1.234, -2.0, -0.5, "better", 1, 9),
         ("motion", "best_error", 100, "shallow", "cvae", 1.0, 1.0, 1.0, "worse", 1, 9),
     ]
     pairs = pd.DataFrame(rows, columns=verdicts.PAIR_COLUMNS)
-    (row,) = tables.differences(pairs, "best_error", ("mdn4",), ("cvae",)).to_dict("records")
-    assert list(row.values()) == ["motion", "MDN4", "CVAE", "1.25", "[1.00, 2.00]", "worse"]
-    (row,) = tables.differences(pairs, "energy_score", ("truth",), ("nn", "cvae")).to_dict(
-        "records"
-    )
-    assert list(row.values())[3:] == ["-1.23", "[-2.00, -0.50]", "better"]
-    assert tables.differences(pairs, "best_error", ("truth",), ("cvae",)).empty
+    means = [("motion", "cvae", "best_error", n, v) for n, v in ((100, 0.04), (100, 0.06), (3, 9))]
+    columns = ["task", "method", "metric", "n_samples", "value"]
+    scores = pd.DataFrame(means, columns=columns)
+    found = tables.effects(pairs, scores, "best_error", ("mdn4", "mdn12"), ("nn", "cvae"))
+    (row,) = found.to_dict("records")
+    assert row["label"] == "MDN4 against CVAE" and row["verdict"] == "worse"
+    assert [row["value"], row["low"], row["high"]] == pytest.approx([25, 20, 40])
+    assert tables.effects(pairs, scores, "best_error", ("truth",), ("cvae",)).empty
+    assert tables.tally(found) == "Of 1 comparisons: 1 worse."
+
+
+def test_paired_effects_are_those_of_the_differences():
+    rng = np.random.default_rng(0)
+    hard = 100 * rng.normal(size=400)  # what examples have in common cancels
+    values = {("motion", "nn"): hard, ("motion", "mdn4"): hard + rng.normal(-1, 1, 400)}
+    (row,) = tables.paired_effects(values).to_dict("records")
+    assert row["label"] == "MDN4 against NN" and row["verdict"] == "better"
+    assert row["value"] == pytest.approx(-1, abs=0.15)
+    assert row["high"] - row["low"] == pytest.approx(2 * 1.96 / 20, rel=0.1)
+    values["motion", "mdn4"] = hard + rng.normal(0, 1, 400)
+    assert tables.paired_effects(values).verdict.item() == "undecided"
 
 
 def test_one_method_alone_leaves_tables_that_can_be_read(tmp_path, monkeypatch):

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cdvae.data.clips.clips import MOVES
+
 ALIKE = 0.5  # regions are joined while their motions differ by less than this share of the fastest
 LARGE = 0.5  # motions below this share of the fastest are left out
 LONGEST = 7.0  # cells: an arrow of the fastest motion in a row is drawn at least so long
@@ -88,14 +90,17 @@ def lengthened(top: float) -> float:
     return max(1.0, LONGEST / max(top, 1e-6))
 
 
-def draw_arrows(axis, shape: tuple[int, int], flow: np.ndarray, top: float, longer: float) -> None:
-    """The arrows of a flow (2, 32, 32) over a picture (height, width) in an axis of its pixels."""
+def draw_arrows(axis, shape: tuple[int, int], flow: np.ndarray, longer: float) -> None:
+    """The arrows of a flow (2, 32, 32) over a picture (height, width) in an axis of its pixels.
+
+    Those of its own large motions; of a flow that nowhere reaches MOVES, none.
+    """
     from matplotlib import patheffects
 
     height, width = shape[0] / 32, shape[1] / 32
     edge = [patheffects.withStroke(linewidth=3, foreground="black")]
     look = {"arrowstyle": "-|>", "color": INK, "lw": 1.4, "mutation_scale": 9}
-    for arrow in arrows(flow, top):
+    for arrow in arrows(flow) if fastest(flow) >= MOVES else []:
         start = np.array([arrow.x * width, arrow.y * height]) - 0.5
         end = start + longer * np.array([arrow.dx * width, arrow.dy * height])
         look |= {"shrinkA": 0, "shrinkB": 0}

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 from cdvae.figures.arrows import fastest
+from cdvae.figures.comparison import most_clipped
 from cdvae.figures.gallery import Gallery
-from cdvae.figures.shown import N_COMPARED
+from cdvae.figures.shown import DRAWN, N_EACH
 from cdvae.methods import label
 from cdvae.tools.files import locked, write_text
 
@@ -15,9 +16,10 @@ HOW = {
     "shading.",
     "resaturation": "Resaturation: saturation replaced by the generated one, with its detail map; "
     "hue and value kept.",
-    "motion": "Motion: an arrow stands for a region that moves alike, at half the row's fastest "
-    "speed or more; without an arrow nothing does. At the right that speed (98th percentile, px "
-    "of the 32 × 32 grid) and how many times its length an arrow is drawn.",
+    "motion": "Motion: an arrow stands for a region that moves alike; on the background it is a "
+    "pan of the camera. A sample without an arrow nowhere moves by half a pixel of the 32 × 32 "
+    "grid in a second. At the right stand the row's fastest speed (98th percentile) and how many "
+    "times its length an arrow is drawn.",
 }
 
 
@@ -33,9 +35,13 @@ def of_teaser(galleries: list[Gallery]) -> str:
 def of_comparison(galleries: list[Gallery]) -> str:
     """Figure 5."""
     text = (
-        f"**Figure 5.** The first sample of each method, on the first {N_COMPARED} test examples "
-        "of each task."
+        f"**Figure 5.** {N_EACH} samples of each method for the first example of each task, and "
+        f"their spread: the deviation over {DRAWN} samples at each pixel, brighter where they "
+        "differ more, on one scale for a task. Look whether the samples of a row differ, and "
+        "whether they do so where the picture leaves it open."
     )
+    if any(gallery.task == "motion" for gallery in galleries):
+        text += f" Of motion one sample stands for each of {N_EACH} clusters."
     return " ".join([text, *(HOW[gallery.task] for gallery in galleries), *common(galleries)])
 
 
@@ -74,7 +80,33 @@ def of_fields(gallery: Gallery, number: str, rows: range) -> str:
         "codes of its own (CDVAE$(z_o)$ of Eq. 10), and the samples."
     )
     if gallery.task == "motion":
-        text += " Hue is the direction; full colour at the speed under the wheel."
+        kept = gallery.shown
+        ours = sum(fastest(kept.samples[kept.main][k]) for k in rows)
+        theirs = sum(fastest(kept.x_g[k]) for k in rows)
+        text += (
+            " Hue is the direction. Data and samples have full colour each at their own fastest "
+            f"speed, which stands at the right: the samples' is {ours / max(theirs, 1e-6):.0%} of "
+            "the data's over these rows. The arrows, lengthened alike, hide what is lacking in "
+            "speed."
+        )
+    else:
+        text += " Blobs where the data have shapes are what the model leaves out."
+    return f"{text} {source([gallery])}"
+
+
+def of_clipping(gallery: Gallery, number: str, rows: range) -> str:
+    """What clipping looks like."""
+    k, n, share = most_clipped(gallery, rows)
+    what = {
+        "relighting": "burnt out: a channel is at white, and texture is lost there",
+        "resaturation": "at full saturation or at none: neighbouring colours run together, and a "
+        "halo can follow the border of a smooth field",
+    }
+    text = (
+        f"**Figure {number}.** What clipping looks like: the picture of Figure {number[:-1]} of "
+        f"which most is clipped, {share:.1%} (test example {k + 1}, sample {n + 1}). Painted "
+        f"pixels are {what[gallery.task]}."
+    )
     return f"{text} {source([gallery])}"
 
 

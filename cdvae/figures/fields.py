@@ -15,10 +15,11 @@ from cdvae.postprocess.colours import as_picture, colour_wheel, flow_colours
 
 
 def as_jpeg(path: Path, width: int) -> bytes:
-    """A picture file as JPEG of that width, light enough to stand in a notebook."""
+    """A picture file as JPEG, at most that wide, light enough to stand in a notebook."""
     from PIL import Image
 
     image = Image.open(path).convert("RGB")
+    width = min(width, image.width)
     image = image.resize((width, round(image.height * width / image.width)))
     data = BytesIO()
     image.save(data, "JPEG", quality=80)

@@ -58,6 +58,24 @@ class Gallery:
         """
         return self._make(k, method, as_printed)
 
+    def clipped(self, k: int, n: int) -> np.ndarray:
+        """Where the main method's sample n of example k is clipped, at the size of a figure (h, w).
+
+        Where light is at white in a channel, or saturation at 0 or 1; not in grey pixels, which
+        have none.
+        """
+        main = self.shown.main
+        fields = self.shown.samples[main][k][n : n + 1, 0], self.shown.reproduced[main][k, 0]
+        colours, upsample = self.prepared(k)
+        change = relight if self.task == "relighting" else resaturate
+        ((made, _),) = change(colours, *fields, upsample)
+        if self.task == "relighting":
+            where = (made >= 1).any(2)
+        else:
+            has_hue = colours.max(2) > colours.min(2)
+            where = has_hue & ((made.min(2) <= 0) | (made.min(2) >= made.max(2)))
+        return for_display(np.repeat(where[..., None], 3, 2).astype(np.float32))[..., 0] >= 128
+
     def _make(self, k: int, method: str, as_printed: bool) -> tuple[list, list[float]]:
         fields = self.shown.samples[method][k][:, 0], self.shown.reproduced[method][k, 0]
         colours, upsample = self.prepared(k)

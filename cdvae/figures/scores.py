@@ -14,26 +14,28 @@ from cdvae.training import best_row
 
 
 def figure4(scores: pd.DataFrame) -> Figure:
-    """Figure 4: best error of 100 samples against their variance; ours above, the paper's below.
+    """Figure 4: best error of 100 samples against their variance; ours first, then the paper's.
 
-    Bars are one standard deviation over seeds, where there are several. Units differ between the
-    rows (the paper's is not stated), so that positions compare within a panel only.
+    Bars are one standard deviation over seeds, where there are several. Units differ between ours
+    and the paper's (which is not stated), so that positions compare within a panel only.
     """
     each = summary(scores)
     tasks = list(dict.fromkeys(each.task))
     with plt.rc_context(STYLE):
-        figure, axes = panels(2, len(tasks), 2.6, 4.6)
+        alone = len(tasks) == 1  # then side by side
+        figure, axes = panels(*((1, 2, 3.2, 3.2) if alone else (2, len(tasks), 2.6, 5.4)))
+        places = axes.T if alone else axes
         for column, task in enumerate(tasks):
             ours = points(each[each.task == task])
             printed = {m: row for m, row in TABLES.get(task, {}).items() if m in ours}
             paper = {m: (row[5], 0.0, row[4], 0.0) for m, row in printed.items()}
             unit = "px²" if task == "motion" else ""
-            scatter(axes[0, column], ours, f"{task}, ours", f"× 10⁻² {unit}".strip())
+            scatter(places[0, column], ours, f"{task}, ours", f"× 10⁻² {unit}".strip())
             if paper:
-                scatter(axes[1, column], paper, f"{task}, paper", "× 10⁻²")
+                scatter(places[1, column], paper, f"{task}, paper", "× 10⁻²")
             else:
-                axes[1, column].axis("off")  # the paper has none of these methods
-        legend_below(figure, *axes[0, ::-1])
+                places[1, column].axis("off")  # the paper has none of these methods
+        legend_below(figure, *places[0, ::-1], columns=5)
         watermark(figure, scores.profile.iloc[0])
     return finished(figure)
 
@@ -55,7 +57,7 @@ def points(each: pd.DataFrame) -> dict[str, tuple[float, float, float, float]]:
 def scatter(axis, values: dict, title: str, unit: str) -> None:
     """Methods as points in one panel, with error bars where there are several seeds."""
     for name, (x, dx, y, dy) in values.items():
-        axis.plot(x, y, ls="", **look_of(name))
+        axis.plot(x, y, ls="", mfc="none", mew=1.5, **look_of(name, 7))  # none hides another
         if dx or dy:
             axis.errorbar(x, y, dy, dx, color=look(name)[0], capsize=2)
     axis.margins(x=0.12)
@@ -146,22 +148,27 @@ def best_error_curves(scores: pd.DataFrame) -> Figure:
             axis.set_xticks(COUNTS, COUNTS)
             axis.minorticks_off()
             axis.set_ylim(bottom=0)
-        legend_below(figure, *axes[0, ::-1])
+        legend_below(figure, *axes[0, ::-1], columns=5)
         watermark(figure, scores.profile.iloc[0])
     return finished(figure)
 
 
 def rank_histograms(ranks: dict[str, np.ndarray], n: int, bins: int = 20) -> Figure:
     """Where the truth ranks among n draws, {method: ranks (N, points)}; calibrated is flat."""
+    columns = min(len(ranks), 5)
+    rows = -(-len(ranks) // columns)
     with plt.rc_context(STYLE):
-        figure, axes = panels(1, len(ranks), 1.1, 1.7)
-        for axis, (name, rank) in zip(axes[0], ranks.items(), strict=True):
+        figure, axes = panels(rows, columns, 1.4, 1.4 * rows + 0.3)
+        for axis, (name, rank) in zip(axes.flat, ranks.items(), strict=False):
             share = np.histogram(rank, bins, (0, n))[0] / rank.size * bins
             axis.bar(np.arange(bins) + 0.5, share, 1.0, color=look(name)[0])
             axis.axhline(1, color="black", lw=0.6)
             axis.set(title=label(name), xticks=[0, bins], xticklabels=[0, n], ylim=(0, 4))
-            axis.set_yticks([0, 1, 2, 3, 4], [] if axis is not axes[0, 0] else None)
-        axes[0, 0].set_ylabel("density (1 = calibrated)")
+            axis.set_yticks([0, 1, 2, 3, 4])
+            axis.label_outer()
+        for axis in axes.flat[len(ranks) :]:
+            axis.axis("off")
+        figure.supylabel("density (1 = calibrated)", fontsize=8)
         figure.supxlabel("rank of the truth among the draws", fontsize=8)
     return finished(figure)
 

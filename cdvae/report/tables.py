@@ -1,8 +1,10 @@
 """Tables beside the paper's: likelihoods in the proper sense, and proper scores."""
 
+import numpy as np
 import pandas as pd
 
 from cdvae.methods import label, ordered
+from cdvae.metrics import COUNTS
 from cdvae.report.paper import LAYERS, TABLE_1
 from cdvae.report.results import cell, summary
 from cdvae.runs.measures import metric, own_metrics
@@ -11,6 +13,9 @@ PROPER = (  # the scores that more noise cannot win, and calibration
     *("energy_score", "crps", "variogram_score", "rank_deviation"),
     *("mode_coverage", "mode_frequency_error"),
 )
+
+
+EFFECTS = ["task", "method", "other", "label", "value", "low", "high", "verdict"]
 
 
 def likelihoods(scores: pd.DataFrame) -> pd.DataFrame:
@@ -62,27 +67,56 @@ def proper_scores(scores: pd.DataFrame, task: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def differences(
-    compared: pd.DataFrame, score: str, methods: tuple[str, ...], others: tuple[str, ...]
+def effects(
+    compared: pd.DataFrame,
+    scores: pd.DataFrame,
+    score: str,
+    methods: tuple[str, ...],
+    others: tuple[str, ...],
 ) -> pd.DataFrame:
-    """Rows of comparisons.csv for reading: method − other with its 95 % interval, and a verdict.
+    """Rows of comparisons.csv in per cent of the other's mean score, for `figures.forest`.
 
-    Scores are scaled as elsewhere (`runs.measures`): errors × 10⁻², energy scores in their unit.
+    Columns EFFECTS: method − other with its 95 %
+    interval; a row for each pair that was compared, in the order of `others`, then of `methods`.
     """
-    found = compared[
-        (compared.metric == score) & compared.method.isin(methods) & compared.other.isin(others)
-    ]
-    shown = found[["difference", "low", "high"]] * metric(score).scale
-    intervals = [
-        f"[{low:.2f}, {high:.2f}]" for low, high in zip(shown.low, shown.high, strict=True)
-    ]
-    return pd.DataFrame(
-        {
-            "layer": found.task.map(LAYERS),
-            "method": found.method.map(label),
-            "against": found.other.map(label),
-            "difference": shown.difference.map("{:.2f}".format),
-            "95 % interval": intervals,
-            "verdict": found.verdict,
-        }
-    )
+    mean = scores[(scores.metric == score) & (scores.n_samples == max(COUNTS))]
+    mean = mean.groupby(["task", "method"]).value.mean()
+    rows = []
+    for task in dict.fromkeys(compared.task):
+        mine = compared[(compared.metric == score) & (compared.task == task)]
+        for other, one in [(other, one) for other in others for one in methods]:
+            found = mine[(mine.method == one) & (mine.other == other)]
+            if found.empty or (task, other) not in mean.index:
+                continue
+            part = found.iloc[0][["difference", "low", "high"]].astype(float)
+            value, low, high = 100 * part / mean[task, other]
+            text = f"{label(one)} against {label(other)}"
+            rows.append((task, one, other, text, value, low, high, found.iloc[0].verdict))
+    return pd.DataFrame(rows, columns=EFFECTS)
+
+
+def tally(effects: pd.DataFrame) -> str:
+    """How many of some comparisons are better, worse and undecided, in a sentence."""
+    counts = effects.verdict.value_counts()
+    parts = [f"{counts[v]} {v}" for v in ("better", "worse", "undecided") if counts.get(v)]
+    return f"Of {len(effects)} comparisons: {', '.join(parts)}."
+
+
+def paired_effects(values: dict[tuple[str, str], np.ndarray]) -> pd.DataFrame:
+    """Paired differences of each pair of methods, smaller is better, for `figures.forest`.
+
+    values: {(task, method): a number for each example (n,)}, the same examples for all methods of a
+    task. The 95 % interval is that of a mean of n differences: ± 1.96 standard errors.
+    """
+    rows = []
+    for task in dict.fromkeys(task for task, _ in values):
+        names = ordered(method for each, method in values if each == task)
+        for k, other in enumerate(names):
+            for one in names[k + 1 :]:
+                gap = values[task, one] - values[task, other]
+                mean, half = gap.mean(), 1.96 * gap.std(ddof=1) / len(gap) ** 0.5
+                low, high = mean - half, mean + half
+                verdict = "better" if high < 0 else "worse" if low > 0 else "undecided"
+                text = f"{label(one)} against {label(other)}"
+                rows.append((task, one, other, text, mean, low, high, verdict))
+    return pd.DataFrame(rows, columns=EFFECTS)
