@@ -14,7 +14,7 @@ from cdvae.networks import SIZE
 INFERENCE, GENERATION, TIE = "#D55E00", "#0072B2", "#009E73"
 SEEN = "#DDDDDD"  # observed variables are grey
 RADIUS = 0.32
-COLUMN = 3.5  # inches: the width of a text column
+COLUMN = 5.6  # inches
 DPI = 200
 
 Point = tuple[float, float]
@@ -33,7 +33,8 @@ def variable(axis: Axes, at: Point, name: str, is_seen: bool = False) -> None:
     """A random variable: a circle, grey where it is observed."""
     face = SEEN if is_seen else "white"
     axis.add_patch(Circle(at, RADIUS, facecolor=face, edgecolor="black", lw=0.8, zorder=2))
-    axis.text(*at, f"${name}$", ha="center", va="center", fontsize=7, zorder=3)
+    letters = {"fontsize": 10, "math_fontfamily": "stix"}  # whose I has serifs
+    axis.text(*at, f"${name}$", ha="center", va="center", zorder=3, **letters)
 
 
 def arrow(
@@ -63,7 +64,7 @@ def plate(axis: Axes, corner: Point, width: float, height: float, label: str) ->
     """A plate: what it holds is repeated for each training pair."""
     axis.add_patch(Rectangle(corner, width, height, fill=False, lw=0.6, ec="#777777"))
     place = (corner[0] + width - 0.08, corner[1] + 0.08)
-    axis.text(*place, label, ha="right", va="bottom", fontsize=6)
+    axis.text(*place, label, ha="right", va="bottom", fontsize=8)
 
 
 def key(axis: Axes, x: float, y: float, entries: list[tuple[str, str, bool]]) -> None:
@@ -71,7 +72,7 @@ def key(axis: Axes, x: float, y: float, entries: list[tuple[str, str, bool]]) ->
     for row, (colour, text, dashed) in enumerate(entries):
         line = y - 0.36 * row
         axis.plot([x, x + 0.5], [line, line], color=colour, lw=1, ls="--" if dashed else "-")
-        axis.text(x + 0.6, line, text, fontsize=6, va="center")
+        axis.text(x + 0.6, line, text, fontsize=8, va="center")
 
 
 def graphical_models(layers: int = 3) -> Figure:
@@ -82,7 +83,7 @@ def graphical_models(layers: int = 3) -> Figure:
         draw_conditional(axis, 1.3, top)
         draw_tied(axis, (6.0, 8.4), layers)
         for x, title in ((2.1, "conditional VAE"), (7.2, "CDVAE")):
-            axis.text(x, top + 1.1, title, fontsize=8, ha="center", va="center")
+            axis.text(x, top + 1.1, title, fontsize=10, ha="center", va="center")
         entries = [(GENERATION, "generation $P$", False), (INFERENCE, "inference $q$", True)]
         key(axis, 0.4, 1.15, [*entries, (TIE, "tie", False)])
     return finished(figure)
@@ -130,7 +131,7 @@ def box(axis: Axes, at: Point, size: Point, text: str, colour: str = "black") ->
     axis.add_patch(
         FancyBboxPatch(corner, *size, boxstyle=style, fc="white", ec=colour, lw=0.8, zorder=2)
     )
-    axis.text(*at, text, ha="center", va="center", fontsize=6, linespacing=1.25, zorder=3)
+    axis.text(*at, text, ha="center", va="center", fontsize=8, linespacing=1.25, zorder=3)
 
 
 def convolutions(stem: nn.Module) -> list[int]:
@@ -161,7 +162,7 @@ def figure2(model: CDVAE) -> Figure:
         draw_dvae(axis, model.dvae_c, "c", 1.25, 4.0)
         draw_dvae(axis, model.dvae_g, "g", 9.75, 7.0)
         axis.plot([4.0, 7.0], [top, top], color=TIE, lw=1.6, zorder=1)
-        axis.text(5.5, top + 0.8, str(model.tie), fontsize=6, ha="center", va="center")
+        axis.text(5.5, top + 0.8, str(model.tie), fontsize=8, ha="center", va="center")
         entries = [(INFERENCE, "upward: $\\hat\\mu$, $\\hat\\sigma^2$ of each layer", False)]
         entries += [(INFERENCE, "merged with $P(z_i\\,|\\,z_{i+1})$: $q$", True)]
         key(axis, 0.2, top + 2.2, entries)
@@ -174,9 +175,12 @@ BOX = (2.2, 0.85)  # width and height
 
 
 def draw_dvae(axis: Axes, dvae: DVAE, name: str, up: float, down: float) -> None:
-    """One DVAE: the upward pass at x = `up`, codes and generation at x = `down`."""
+    """One DVAE: the upward pass at x = `up`, codes and generation at x = `down`.
+
+    Nothing is merged at the top, whose q is what the upward pass says (Eq. 24–27).
+    """
     field = f"{channels_of(dvae)} × {SIZE} × {SIZE}"
-    axis.text((up + down) / 2, 0.3, f"DVAE of $x_{name}$", fontsize=7, ha="center", va="center")
+    axis.text((up + down) / 2, 0.3, f"DVAE of $x_{name}$", fontsize=9, ha="center", va="center")
     box(axis, (up, FIELD), BOX, f"$x_{name}$\n{field}")
     box(axis, (down, FIELD), BOX, f"$P(x_{name}|z_1)$\n{field}")
     box(axis, (up, STEM), BOX, layers_text(dvae.encoder, convolutions_first=True), INFERENCE)
@@ -198,7 +202,7 @@ def draw_dvae(axis: Axes, dvae: DVAE, name: str, up: float, down: float) -> None
         box(axis, (down, y), BOX, f"$z_{{{name},{layer + 1}}}$\n{size}")
         vertical(axis, down, y, below_down)
         ends = (up + BOX[0] / 2 * inward, y), (down - BOX[0] / 2 * inward, y)
-        arrow(axis, *ends, INFERENCE, gap=0, dashed=True)
+        arrow(axis, *ends, INFERENCE, gap=0, dashed=layer < len(dvae.latents) - 1)
         below_up = below_down = y
 
 
