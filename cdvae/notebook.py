@@ -15,13 +15,14 @@ from matplotlib.figure import Figure
 
 from cdvae import checkpoints
 from cdvae.checkpoints import Checkpoint
+from cdvae.data.sources import data_set
 from cdvae.dynamics.experiment import FrameExperiment
 from cdvae.dynamics.results import finish, open_dynamics
 from cdvae.explore.panel import Panel
 from cdvae.figures import captions, fields, samples, shown
 from cdvae.figures.gallery import Gallery
 from cdvae.figures.scores import figure4
-from cdvae.figures.style import picture_at
+from cdvae.figures.style import picture_at, save
 from cdvae.methods import method
 from cdvae.report import chapters, results, verdicts
 from cdvae.runs.experiment import Experiment, open_runs
@@ -31,6 +32,7 @@ from cdvae.runs.store import Run
 from cdvae.tools.files import InputError, project_root
 
 WIDTH = 720  # px, of the pictures in a notebook
+PLAIN = 0.65  # of their own pixels: so wide are small ones shown, with letters of nine points
 INJECTED = "# Parameters"  # how papermill begins the cell with which it sets parameters
 
 
@@ -206,21 +208,42 @@ def open_gallery(study: Study) -> dict[str, Gallery]:
 
 def show_figures(study: Study, galleries: dict[str, Gallery], *names: str) -> None:
     """Write these figures and show each, as light as a notebook needs it, with its caption."""
-    from IPython.display import Image, Markdown, display
-
     have = [name for name in names if name in samples.plates(galleries)]
     drawn = samples.draw(study.profile, galleries, have) if have else {}
     for name, caption in drawn.items():
-        display(
-            Image(fields.as_jpeg(picture_at(study.figure_path(name)), WIDTH)), Markdown(caption)
-        )
+        show_picture(picture_at(study.figure_path(name)), caption)
 
 
 def show_committed(data: str, name: str) -> None:
     """Show a figure of the quick profile that the project comes with, smaller, and its caption."""
+    path = picture_at(project_root() / "figures" / "quick" / data / name)
+    if path.exists() and (caption := captions.find(path)):
+        show_picture(path, f"{caption} Data: {data_set(data).title}.")
+
+
+def show_picture(path: Path, caption: str) -> None:
+    """A picture with its caption, whose first sentences are also what a screen reader says."""
     from IPython.display import Image, Markdown, display
 
-    path = picture_at(project_root() / "figures" / "quick" / data / name)
-    if path.exists():
-        display(Image(fields.as_jpeg(path, WIDTH)))
-        display(Markdown(captions.of(path) + f" On {data}."))
+    picture = Image(fields.as_jpeg(path, WIDTH), width=min(WIDTH, int(PLAIN * width_of(path))))
+    display(picture, metadata={"alt": captions.plain(caption)})
+    display(Markdown(caption))
+
+
+def width_of(path: Path) -> int:
+    """The width of a picture file in pixels."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return image.width
+
+
+def show_plot(figure: Figure, caption: str, path: Path | None = None) -> None:
+    """A plot with its numbered caption, kept beside the other figures if a path is given."""
+    from IPython.display import Markdown, display
+
+    if path:
+        save(figure, path, photos=True, pdf=False)
+        captions.merge(path.parent, [caption])
+    display(figure, metadata={"alt": captions.plain(caption)})
+    display(Markdown(caption))

@@ -153,6 +153,10 @@ def test_effects_are_per_cent_of_the_other_method():
     (row,) = found.to_dict("records")
     assert row["label"] == "MDN4 against CVAE" and row["verdict"] == "worse"
     assert [row["value"], row["low"], row["high"]] == pytest.approx([25, 20, 40])
+    scores = pd.DataFrame([("motion", "mdn4", "best_error", 100, 0.05)], columns=columns)
+    (row,) = tables.effects(pairs, scores, "best_error", ("cvae",), ("mdn4",)).to_dict("records")
+    assert [row["value"], row["low"], row["high"]] == pytest.approx([-25, -40, -20])
+    assert row["verdict"] == "better"  # the same pair, the other way round
     assert tables.effects(pairs, scores, "best_error", ("truth",), ("cvae",)).empty
     assert tables.tally(found) == "Of 1 comparisons: 1 worse."
 

@@ -151,6 +151,23 @@ def of(path: Path) -> str:
     return kept(path.parent)[int(digits), letter]
 
 
+def find(path: Path) -> str:
+    """The caption of the figure in that file; empty where there is none."""
+    digits, letter = re.match(r"figure(\d+)(\w*)", path.stem).groups()
+    return kept(path.parent).get((int(digits), letter), "")
+
+
+def plain(caption: str, most: int = 250) -> str:
+    """A caption's first sentences without markup, for a screen reader."""
+    text = re.sub(r"<!--.*?-->|[*`$\\]", "", caption)
+    sentences, found = re.split(r"(?<=[a-z)]\.) ", text), ""
+    for sentence in sentences:
+        if found and len(found) + len(sentence) > most:
+            break
+        found += f" {sentence}" * bool(found) or sentence
+    return found
+
+
 def merge(folder: Path, texts: list[str]) -> None:
     """Keep captions in a folder of figures, in place of those with the same number, in order."""
     with locked(folder):  # notebooks that run side by side draw into one folder

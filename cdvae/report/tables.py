@@ -5,6 +5,7 @@ import pandas as pd
 
 from cdvae.methods import label, ordered
 from cdvae.metrics import COUNTS
+from cdvae.report.chapters import oriented
 from cdvae.report.paper import LAYERS, TABLE_1
 from cdvae.report.results import cell, summary
 from cdvae.runs.measures import metric, own_metrics
@@ -85,13 +86,13 @@ def effects(
     for task in dict.fromkeys(compared.task):
         mine = compared[(compared.metric == score) & (compared.task == task)]
         for other, one in [(other, one) for other in others for one in methods]:
-            found = mine[(mine.method == one) & (mine.other == other)]
-            if found.empty or (task, other) not in mean.index:
+            found = oriented(mine, one, other)
+            if found is None or (task, other) not in mean.index:
                 continue
-            part = found.iloc[0][["difference", "low", "high"]].astype(float)
-            value, low, high = 100 * part / mean[task, other]
+            *gap, verdict = found
+            value, low, high = (100 * part / mean[task, other] for part in gap)
             text = f"{label(one)} against {label(other)}"
-            rows.append((task, one, other, text, value, low, high, found.iloc[0].verdict))
+            rows.append((task, one, other, text, value, low, high, verdict))
     return pd.DataFrame(rows, columns=EFFECTS)
 
 
