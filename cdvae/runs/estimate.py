@@ -1,20 +1,26 @@
 """What a reproduction would make, how long it would take, and in how much memory: `--dry-run`."""
 
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from cdvae.data.fields import SIZE, task_named
+from cdvae.data.fields import SIZE, Task, task_named
 from cdvae.methods import method
 from cdvae.metrics import COUNTS
 from cdvae.runs.experiment import Experiment
+from cdvae.runs.settings import Profile
 from cdvae.runs.store import Run
 from cdvae.tools.device import one_thread
+from cdvae.tools.progress import spoken
 from cdvae.training import Descent, Examples
 
-STEPS = 3  # of training that are timed, after one
+CALLS = 3  # of what is timed, of which the quickest counts; one, if it takes LONG
+LONG = 0.5  # seconds
 DRAWN_FOR = 2  # examples whose samples are timed
+FEW, MORE = 500, 2000  # training examples of which the cost of all is extrapolated, without weights
 PROCESS = 500  # MB that a process holds before it has data
 AT_ONCE = 25  # examples whose samples are held at a time (`metrics.score_samples`)
 COPIES = 6  # of the samples, while they are made and scored
@@ -34,7 +40,8 @@ class Estimate:
 def estimates(experiment: Experiment, runs: list[Run]) -> list[Estimate]:
     """What is left of these runs, by timing a few steps and draws of untrained models here.
 
-    Seeds of one method cost the same. Nearest neighbour's search is estimated from its size.
+    Seeds of one method cost the same. Searches are extrapolated from those of few examples. Not
+    counted are the making of data, the truth's draws, figures and notebooks.
     """
     known: dict[tuple[str, str], tuple[float, float]] = {}
     found = []
@@ -56,30 +63,63 @@ def seconds_of(experiment: Experiment, run: Run) -> tuple[float, float]:
     """Seconds of a step of training, and of scoring the test split."""
     entry, settings = method(run.method), experiment.settings(run.task)
     n_test = entry.n_scored(settings, experiment.profile.n_test)
-    task, n = task_named(run.task), settings.training.batch_size
+    task, device = task_named(run.task), experiment.device
+    if not (entry.build or entry.fit):  # the truth
+        return 0.0, 0.0
     if not entry.is_learned:
-        products = n_test * experiment.profile.n_train * task.channels_c * SIZE**2
-        return 0.0, products / 2e9 + n_test * 0.005
+        few, more = (n_test * seconds_of_search(experiment, run, n) for n in (FEW, MORE))
+        slope = max(0.0, (more - few) / (MORE - FEW))
+        return 0.0, more + slope * max(0, n_used(settings) - MORE)
     code = max(entry.guided_code(settings), 1)
+    rows = examples(task, settings.training.batch_size, code, device)
+    model = entry.build(task, settings).to(device).train()
+    descent = Descent(model, entry.training(settings))
+    index = torch.arange(len(rows), device=device)
+    step = timed(lambda: descent.update(rows, index), device)
+    model.eval()
+    drawn = timed(lambda: model.sample(rows.x_c[:DRAWN_FOR], max(COUNTS)), device)
+    return step, n_test * drawn / DRAWN_FOR
+
+
+def seconds_of_search(experiment: Experiment, run: Run, n_train: int) -> float:
+    """Seconds of one test example's samples by a method without weights, by so many examples."""
+    entry, task = method(run.method), task_named(run.task)
+    train, few = (examples(task, n, 1, experiment.device) for n in (n_train, 10 * DRAWN_FOR))
+    sampler, _ = entry.fit(train, few, experiment.settings(run.task), max(COUNTS))
+    drawn = timed(lambda: sampler.sample(few.x_c, max(COUNTS)), experiment.device)
+    return drawn / len(few)
+
+
+def examples(task: Task, n: int, code: int, device: torch.device) -> Examples:
+    """Noise of the shapes of n examples."""
     shapes = (task.channels_c, SIZE, SIZE), (task.channels_g, SIZE, SIZE), (code,), (code,)
-    rows = Examples(*(torch.rand(n, *shape, device=experiment.device) for shape in shapes))
-    model = entry.build(task, settings).to(experiment.device).train()
-    descent, index = Descent(model, entry.training(settings)), torch.arange(n)
-    descent.update(rows, index)
-    start = time.perf_counter()
-    for _ in range(STEPS):
-        descent.update(rows, index)
-    middle = time.perf_counter()
-    model.eval().sample(rows.x_c[:DRAWN_FOR], max(COUNTS))
-    end = time.perf_counter()
-    return (middle - start) / STEPS, n_test * (end - middle) / DRAWN_FOR
+    return Examples(*(torch.rand(n, *shape, device=device) for shape in shapes))
+
+
+def timed(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds that a call takes when nothing else runs: of a processor its own time alone."""
+    cuda = device.type == "cuda"
+    least = math.inf
+    for _ in range(CALLS):
+        start = time.perf_counter() if cuda else time.process_time()
+        work()
+        if cuda:
+            torch.cuda.synchronize(device)
+        least = min(least, (time.perf_counter() if cuda else time.process_time()) - start)
+        if least > LONG:
+            break
+    return least
+
+
+def n_used(profile: Profile) -> int:
+    """How many training examples are used, without mirror images."""
+    return min(profile.n_train, profile.n_used or profile.n_train)
 
 
 def megabytes(experiment: Experiment, run: Run) -> float:
     """The largest memory of a run's process: its examples and targets, or a batch of samples."""
     profile, task = experiment.settings(run.task), task_named(run.task)
-    n_train = min(profile.n_train, profile.n_used or profile.n_train) * (1 + profile.flips)
-    n = n_train + profile.n_valid + profile.n_test
+    n = n_used(profile) * (1 + profile.flips) + profile.n_valid + profile.n_test
     field = 4 * SIZE**2 / 1e6
     examples = n * (task.channels_c + task.channels_g) * field
     samples = COPIES * AT_ONCE * max(COUNTS) * task.channels_g * field
@@ -97,7 +137,7 @@ def report(found: list[Estimate], n_workers: int) -> str:
     seconds = sum(each.seconds for each in left) / max(1, min(n_workers, len(left)))
     most = max((each.megabytes for each in left), default=0)
     lines.append(
-        f"{len(left)} of {len(found)} runs to make: about {seconds / 60:.1f} minutes on "
-        f"{n_workers} cores, {most:.0f} MB for each process"
+        f"{len(left)} of {len(found)} runs to make: about {spoken(seconds)} on {n_workers} cores, "
+        f"{most:.0f} MB for each process"
     )
     return "\n".join(lines)
