@@ -1,13 +1,14 @@
-"""What notebook 10 shows, on made-up tables whose answers are known, and the committed ones."""
+"""What notebooks 10 and 12 show, on made-up tables with known answers, and committed ones."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from cdvae.figures import studies
+from cdvae.methods import label
 from cdvae.report import chapters
 from cdvae.report.chapters import Chapter
-from cdvae.runs.measures import compared, metric
+from cdvae.runs.measures import compared
 
 
 def tidy(rows: list[tuple]) -> pd.DataFrame:
@@ -29,14 +30,6 @@ def made_up_ablations() -> pd.DataFrame:
             for seed, far in ((0, 0.9), (1, 1.1)):
                 rows.append((group, setting, method, seed, score, 100, factor * far * error, n))
     return tidy(rows)
-
-
-def test_variants_stand_beside_what_they_vary():
-    table = chapters.ablation_table(made_up_ablations()).set_index(["what", "setting"])
-    head = metric("best_error").head
-    assert table.loc[("guidance", "off"), head] == "3.00 (was 2.00)"
-    assert table.loc[("components", "1"), head] == "6.00 (was 3.00)"  # mdn1 beside mdn4
-    assert "base" not in table.index
 
 
 def test_bars_are_relative_changes():
@@ -106,34 +99,63 @@ def test_controls_do_not_win_unnoticed(committed):
         assert any("no control" in text for text in judged[judged.task == task].claim)
 
 
-def test_a_paired_difference_as_text():
-    row = {"task": "motion", "metric": "best_error", "method": "fm", "other": "cdvae-spatial"}
-    pairs = pd.DataFrame(
-        [row | {"difference": 0.02, "low": 0.01, "high": 0.04, "verdict": "worse"}]
-    )
-    found = chapters.paired(pairs, "motion", "best_error", "cdvae-spatial", "fm")
-    assert found == "-2.00 [-4.00, -1.00]"
-    assert chapters.paired(pairs, "motion", "best_error", "nn", "fm") == "–"
+class Made:
+    """A data set whose CDVAE-spatial was compared with some others, task by task."""
+
+    def __init__(self, others: dict[str, list[str]]):
+        self.tasks = list(others)
+        row = {"metric": "best_error", "method": "cdvae-spatial", "difference": -0.5}
+        row |= {"low": -1.0, "high": 0.2, "verdict": "undecided"}
+        pairs = [(task, other) for task, names in others.items() for other in names]
+        self.pairs = pd.DataFrame([row | {"task": task, "other": other} for task, other in pairs])
+        score = {"metric": "best_error", "n_samples": 100, "seed": 0, "value": 2.0}
+        self.scores = pd.DataFrame([score | {"task": t, "method": m} for t, m in pairs])
+
+    def read(self, name: str) -> pd.DataFrame:
+        return self.pairs
 
 
 def test_rows_of_a_forest_mean_the_same_in_every_panel():
-    """A pair that one data set lacks leaves its row empty there."""
-
-    class Made:
-        def __init__(self, data: str, others: list[str]):
-            self.data, self.tasks = data, ["motion"]
-            row = {"task": "motion", "metric": "best_error", "method": "cdvae-spatial"}
-            row |= {"difference": 0.0, "low": -1.0, "high": 1.0, "verdict": "undecided"}
-            self.table = pd.DataFrame([row | {"other": other} for other in others])
-
-        def read(self, name: str) -> pd.DataFrame:
-            return self.table
-
-    both, one = Made("coco", ["fm", "unet"]), Made("ucf101", ["unet"])
-    figure = studies.forest([both, one], "best_error", "difference", 1)
+    """A pair that one task lacks leaves its row empty there; differences are per cent."""
+    made = Made({"relighting": ["fm", "unet"], "motion": ["unet"]})
+    figure = studies.forest(made, ("best_error",))
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    dots = [line.get_ydata()[0] for line in figure.axes[1].lines if line.get_marker() == "o"]
-    assert [labels[int(y)] for y in dots] == ["CDVAE-spatial − Energy U-Net"]
+    (dot,) = [line for line in figure.axes[1].lines if line.get_marker() == "o"]
+    assert labels[int(dot.get_ydata()[0])] == "CDVAE-spatial − Energy U-Net"
+    assert dot.get_xdata()[0] == pytest.approx(-25)  # 0.5 of 2
+    bar = figure.axes[1].lines[0].get_xdata()
+    assert np.allclose(bar, [-50, 10])
+
+
+def test_methods_stand_in_the_order_of_their_scores(committed):
+    figure = studies.standing(committed, ("energy_score",))
+    for task, axis in zip(committed.tasks, figure.axes, strict=True):
+        found = committed.scores.query("metric == 'energy_score' and n_samples == 100")
+        full = found[(found.task == task) & (found.n_test == found.n_test.max())]
+        means = full[full.method != "truth"].groupby("method").value.mean().sort_values()
+        assert [t.get_text() for t in axis.get_yticklabels()] == [label(m) for m in means.index]
+
+
+def test_verdicts_in_one_row_a_claim(committed):
+    table = chapters.verdict_table([committed], "paper")
+    assert table.claim.is_unique and table.shape[1] == 1 + len(committed.tasks)
+    judged = committed.read("verdicts")
+    assert len(table) == judged[judged.whose == "paper"].claim.nunique()
+    assert chapters.verdict_table([], "paper").empty
+
+
+def test_settings_of_a_trial_in_words():
+    assert chapters.in_words("{}") == "nothing"
+    found = chapters.in_words('{"tie": {"sigma": 1.0}, "network": {"latents": [8, 8]}}')
+    assert found == "tie.sigma 1.0, network.latents [8, 8]"
+
+
+def test_the_best_trial_of_each_method():
+    rows = [("gauss", '{"flips": true}', 2.0), ("gauss", "{}", 1.5), ("nn", "{}", 1.0)]
+    trials = pd.DataFrame(rows, columns=["method", "changes", "criterion"])
+    table = chapters.best_trials(trials.assign(task="relighting"), "relighting")
+    (row,) = table.to_dict("records")  # nearest neighbour is not trained
+    assert row["method"] == "Gauss" and row["trials"] == 2 and row["criterion"] == "1.500"
 
 
 def test_limits_of_a_model_in_one_row():

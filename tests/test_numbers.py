@@ -29,7 +29,7 @@ def test_a_mark_gives_the_number_of_the_file():
     assert numbers.faults(f"it is <!-- n: {ERROR} -->{right} here") == []
     (fault,) = numbers.faults(f"it is <!-- n: {ERROR} -->9.99 here")
     assert fault == f"{ERROR} is {right}, not 9.99"
-    assert numbers.renewed(f"<!-- n: {ERROR} -->9.99.") == f"<!-- n: {ERROR} -->{right}."
+    assert numbers.renewed(f"<!-- n: {ERROR} -->9.99, so") == f"<!-- n: {ERROR} -->{right}, so"
 
 
 def test_numbers_are_written_as_on_the_page():
@@ -40,19 +40,22 @@ def test_numbers_are_written_as_on_the_page():
         (1200, "eight", "1,200"),
         (-0.04, "0.00", "−0.04"),
         (3.6, "+1", "+4"),
+        ("holds", "undecided", "holds"),
+        ("CVAE", "*NN*", "*CVAE*"),
     ):
         assert numbers.as_written(number, like) == expected
 
 
 def test_what_is_wrong_is_said():
-    assert numbers.faults(f"<!-- true: {ERROR} > 0 -->") == []
-    assert numbers.faults(f"<!-- true: {ERROR} < 0 -->") == [f"{ERROR} < 0 is false"]
+    assert numbers.faults(f"so <!-- true: {ERROR} > 0 -->") == []
+    assert numbers.faults(f"so <!-- true: {ERROR} < 0 -->") == [f"{ERROR} < 0 is false"]
     for bad, said in (
-        (f"<!-- n: {ERROR} --> many", "no number follows"),
-        ("<!-- n: error('tuned/coco/relighting/nobody') -->1", "LookupError"),
-        ("<!-- n: open('x') -->1", "NameError"),
-        ("<!-- n: value('tuned/coco/limits.csv', task='relighting') -->1", "LookupError"),
-        ("<!-- n:1 -->1", "cannot be read"),
+        (f"so <!-- n: {ERROR} --> many", "no number follows"),
+        ("so <!-- n: error('tuned/coco/relighting/nobody') -->1", "LookupError"),
+        ("so <!-- n: open('x') -->1", "NameError"),
+        ("so <!-- n: value('tuned/coco/limits.csv', task='relighting') -->1", "LookupError"),
+        ("so <!-- n:1 -->1", "cannot be read"),
+        (f"it is\n<!-- true: {ERROR} > 0 -->", "begins a line"),
     ):
         (fault,) = numbers.faults(bad)
         assert said in fault
@@ -67,6 +70,7 @@ def test_functions_agree_with_each_other():
     assert numbers.pair("tuned/coco/relighting/nn", "cvae")[:3] == (-difference, -high, -low)
     assert numbers.more(110, 100) == pytest.approx(10)
     assert numbers.less(90, 100) == pytest.approx(10)
+    assert numbers.first("tuned/coco/relighting") == "CVAE"
     assert numbers.seeds("tuned/coco") >= numbers.seeds(place) > 0
 
 

@@ -1,4 +1,4 @@
-"""Pictures of notebook 10: verdicts, ablations, the search, what it costs to sample."""
+"""Pictures of notebooks 10 and 12: where methods stand, verdicts, ablations, the search."""
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -12,35 +12,12 @@ from cdvae.report.results import summary
 from cdvae.runs.measures import metric
 
 PAIRS = (  # what the forest plot compares
-    *((tie, other) for tie in ("gauss", "mdn4", "mdn12") for other in ("shallow", "cvae", "nn")),
-    ("mdn12", "jmvae"),
+    *(("gauss", "shallow"), ("mdn4", "gauss"), ("jmvae", "mdn12")),
+    *((tie, other) for other in ("nn", "cvae") for tie in ("gauss", "mdn12")),
     *(("cdvae-spatial", other) for other in ("nn", "cvae", "mdn12", "fm", "unet")),
 )
 COLUMNS = 7  # of the legends, whose entries are many
 COLOURS = {"better": "#0072B2", "worse": "#D55E00", "undecided": "#999999"}
-
-
-def accuracy_and_score(chapters: list[Chapter]) -> Figure:
-    """Best error of 100 against the energy score, a panel for each data set and task."""
-    places = [(chapter, task) for chapter in chapters for task in chapter.tasks]
-    with plt.rc_context(STYLE):
-        figure, axes = panels(1, len(places), 2.5, 3.2)
-        for axis, (chapter, task) in zip(axes[0], places, strict=True):
-            each = summary(chapter.scores[chapter.scores.task == task])
-            each = each[each.n_samples == 100].set_index(["metric", "method"])
-            for name in ordered(each.loc["best_error"].index):
-                x, y = each.loc[("energy_score", name)], each.loc[("best_error", name)]
-                pair = x["mean"], 100 * y["mean"]
-                spread = {"xerr": x["std"], "yerr": 100 * y["std"]}
-                spread = {k: v for k, v in spread.items() if pd.notna(v)}
-                axis.errorbar(*pair, **spread, **look_of(name), ls="", capsize=2)
-            unit = " px²" if task == "motion" else ""
-            axis.set(title=f"{chapter.data}: {task}", xlabel="energy score")
-            axis.set_ylabel(f"best error of 100 (× 10⁻²{unit})")
-            axis.margins(0.12)
-        legend_below(figure, *axes[0], columns=COLUMNS)
-        watermark(figure, chapters[0].scores.profile.iloc[0])
-    return finished(figure)
 
 
 FIXED = "nearest of 100 fixed fields (k-means)"  # a row of limits.csv
@@ -54,41 +31,54 @@ WHOSE = {
 
 
 def standing(chapter: Chapter, scores: tuple[str, ...] = ("best_error",)) -> Figure:
-    """Where each method stands by these scores, a panel for each score and task, the best on top.
+    """Where each method stands: a row of panels for each score, a column for each task.
 
-    Bars are one standard deviation over seeds. A hundred fixed fields (limits.csv) have a row by
-    best error; methods that were scored on fewer test examples have none.
+    The best is on top. Bars are one standard deviation over seeds. A hundred fixed fields
+    (limits.csv) have a row by best error; methods scored on fewer test examples have none.
     """
     full = chapter.scores[chapter.scores.n_test == chapter.scores.n_test.max()]
     each = summary(full[full.n_samples == 100])
-    each = each.set_index(["metric", "task", "method"]).sort_index()
-    means = each["mean"]
-    places = [(score, task) for score in scores for task in chapter.tasks]
-    first = means[scores[0], chapter.tasks[0]]
-    names = sorted(set(full.method) - {"truth"}, key=first.get)
+    tasks = chapter.tasks
     with plt.rc_context(STYLE):
-        figure, axes = panels(1, len(places), 6.6 / len(places) + 0.6, 3.3)
-        for axis, (score, task) in zip(axes[0], places, strict=True):
-            shown = metric(score)
-            rows = [(label(name), shown.scale * means[score, task, name]) for name in names]
-            colours = [colour_of(name) for name in names]
-            spread = [shown.scale * each["std"][score, task, name] for name in names]
-            limits = chapter.read("limits")
-            if score == "best_error" and len(limits):
-                fixed = limits[(limits.task == task) & (limits.measure == FIXED)].value.iloc[0]
-                rows.append(("100 fixed fields", 100 * fixed))
-                colours, spread = [*colours, KINDS["control"]], [*spread, 0.0]
-            labels = [name for name, _ in rows]
-            order = sorted(range(len(rows)), key=lambda k: rows[k][1])
-            for y, k in enumerate(order):
-                axis.errorbar(rows[k][1], y, xerr=spread[k], fmt="o", ms=5, color=colours[k])
-            axis.set_yticks(range(len(order)), [labels[k] for k in order])
-            axis.invert_yaxis()
-            axis.grid(axis="x", lw=0.3)
-            axis.set(title=task, xlabel=shown.head)
+        figure, axes = panels(len(scores), len(tasks), 7.8 / len(tasks), 0.6 + 2.7 * len(scores))
+        for line, score in zip(axes, scores, strict=True):
+            for axis, task in zip(line, tasks, strict=True):
+                mine = each[(each.task == task) & (each.metric == score) & (each.method != "truth")]
+                rows = [*places(mine, score), *fixed(chapter, task, score)]
+                for y, (_, value, spread, colour) in enumerate(sorted(rows, key=lambda r: r[1])):
+                    axis.errorbar(value, y, xerr=spread, fmt="o", ms=5, color=colour)
+                axis.set_yticks(range(len(rows)), [r[0] for r in sorted(rows, key=lambda r: r[1])])
+                axis.invert_yaxis()
+                axis.grid(axis="x", lw=0.3)
+                unit = " px²" * (task == "motion" and score == "best_error")
+                axis.set(title=task, xlabel=metric(score).head + unit)
         handles = [plt.Line2D([], [], marker="o", ls="", color=c) for c in KINDS.values()]
         figure.legend(handles, WHOSE.values(), loc="outside lower center", ncols=2)
+        watermark(figure, chapter.scores.profile.iloc[0])
     return finished(figure)
+
+
+def places(each: pd.DataFrame, score: str) -> list[tuple[str, float, float, str]]:
+    """Label, score, deviation over seeds and colour of each method."""
+    scale = metric(score).scale
+    return [
+        (
+            label(r.method),
+            scale * r.mean,
+            0 if pd.isna(r.std) else scale * r.std,
+            colour_of(r.method),
+        )
+        for r in each[["method", "mean", "std"]].itertuples(index=False)
+    ]
+
+
+def fixed(chapter: Chapter, task: str, score: str) -> list[tuple[str, float, float, str]]:
+    """The same of a hundred fixed fields, where they were measured."""
+    limits = chapter.read("limits") if score == "best_error" else ()
+    if not len(limits):
+        return []
+    value = limits[(limits.task == task) & (limits.measure == FIXED)].value.iloc[0]
+    return [("100 fixed fields", 100 * value, 0.0, KINDS["control"])]
 
 
 def colour_of(name: str) -> str:
@@ -97,30 +87,46 @@ def colour_of(name: str) -> str:
     return KINDS["rival" if name in BASELINES else kind]
 
 
-def forest(chapters: list[Chapter], metric: str, head: str, scale: float) -> Figure:
-    """Paired differences with their 95 % intervals: left of zero the first method is better."""
-    places = {}
-    for chapter in chapters:
-        found = chapter.read("comparisons")
-        for task in chapter.tasks:
-            mine = found[(found.task == task) & (found.metric == metric)]
-            rows = {pair: oriented(mine, *pair) for pair in PAIRS}
-            places[f"{chapter.data}: {task}"] = {pair: r for pair, r in rows.items() if r}
-    shown = [pair for pair in PAIRS if any(pair in rows for rows in places.values())]
+def forest(chapter: Chapter, scores: tuple[str, ...], tasks: list[str] | None = None) -> Figure:
+    """Paired differences in per cent of the second method's score, with their 95 % intervals.
+
+    A panel for each score and task; left of zero the first method is better.
+    """
+    found, panes = chapter.read("comparisons"), {}
+    for score in scores:
+        for task in tasks or chapter.tasks:
+            mine = found[(found.task == task) & (found.metric == score)]
+            rows = {pair: in_per_cent(chapter, task, score, mine, pair) for pair in PAIRS}
+            name = metric(score).label.removesuffix(" of 100")
+            panes[f"{task}\n{name}"] = {pair: r for pair, r in rows.items() if r}
+    shown = [pair for pair in PAIRS if any(pair in rows for rows in panes.values())]
     with plt.rc_context(STYLE):
-        figure, axes = panels(1, len(places), 2.4, 3.4)
-        for axis, (title, rows) in zip(axes[0], places.items(), strict=True):
+        width = 1.4 / len(panes) + 6.4 / len(panes)
+        figure, axes = panels(1, len(panes), width, 0.9 + 0.2 * len(shown))
+        for axis, (title, rows) in zip(axes[0], panes.items(), strict=True):
             for pair, (mean, low, high, verdict) in rows.items():
                 y, colour = shown.index(pair), COLOURS[verdict]
-                axis.plot([scale * low, scale * high], [y, y], color=colour, lw=1.4)
-                axis.plot(scale * mean, y, "o", color=colour, ms=4)
+                axis.plot([low, high], [y, y], color=colour, lw=1.4)
+                axis.plot(mean, y, "o", color=colour, ms=4)
             axis.axvline(0, color="black", lw=0.6)
             names = [f"{label(one)} − {label(other)}" for one, other in shown]
             axis.set_yticks(range(len(shown)), names if axis is axes[0, 0] else [""] * len(names))
             axis.set_ylim(len(shown) - 0.5, -0.5)
             axis.set_title(title)
-        figure.supxlabel(head, fontsize=8)
+        figure.supxlabel("difference, per cent (left: the first is better)", fontsize=8)
     return finished(figure)
+
+
+def in_per_cent(
+    chapter: Chapter, task: str, score: str, found: pd.DataFrame, pair: tuple[str, str]
+) -> tuple[float, float, float, str] | None:
+    """A paired difference, its interval and verdict, in per cent of the second's mean score."""
+    row, scores = oriented(found, *pair), chapter.scores
+    if row is None:
+        return None
+    mine = (scores.task == task) & (scores.method == pair[1]) & (scores.metric == score)
+    mean = scores[mine & (scores.n_samples == 100)].value.mean()
+    return *(100 * each / mean for each in row[:3]), row[3]
 
 
 def ablations(table: pd.DataFrame, title: str) -> Figure:

@@ -25,7 +25,7 @@ MOST = 4  # notebooks that run at a time: each may hold the data of a task
 QUIET = ["--log-level=CRITICAL"]  # what a local kernel says of its port and its end only alarms
 FRAMES = "08_visual_dynamics"  # the notebook with data and models of its own
 EXPLORER = "09_explore"  # the notebook that reads the checkpoints
-CHAPTERS = "10_beyond"  # the notebook that reads the tables of every data set
+CHAPTERS = ("10_verdict", "12_studies")  # the notebooks that read the tables of every data set
 OWN = "11_your_own"  # the notebook with methods of its own
 PNG = "image/png"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -60,7 +60,7 @@ def left_out(data: str) -> dict[Path, str]:
 
 def profile_of(path: Path) -> str:
     """The profile that the committed notebook shows."""
-    return "tuned" if path.stem == CHAPTERS else PARAMETERS["profile"]
+    return "tuned" if path.stem in CHAPTERS else PARAMETERS["profile"]
 
 
 def data_of(path: Path) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def inputs(path: Path, profile: str, data: str) -> dict[str, str]:
         found = checkpoints.folder().glob("*.json")
     if path.stem == OWN:
         return {}
-    if path.stem == CHAPTERS:
+    if path.stem in CHAPTERS:
         return {f"{each.parent.name}/{each.name}": sha256(each) for each in chapters.files(profile)}
     return {each.name: sha256(each) for each in sorted(found)}
 

@@ -5,13 +5,15 @@ A mark is an HTML comment, which no renderer shows, right before a number of a p
     with a hundred samples CVAE's error is <!-- n: error('tuned/coco/relighting/cvae') -->2.26
 
 The number is written with as many digits behind the point as it has on the page; a word up to
-twelve is a number, too. A claim in words has a mark of its own, before or behind it:
+twelve is a number, too, and so are a verdict and a method's name in italics. A claim in words has a
+mark of its own, before or behind it:
 
     <!-- true: error('tuned/coco/relighting/cvae') < error('tuned/coco/relighting/nn') -->
 
-Both hold an expression of the functions below, on the project's own result files; neither may have
-a "|", which would end a cell of a table. `cdvae release readme` writes the numbers anew, and
-`tests/test_numbers.py` fails where one differs or a claim is false.
+Both hold an expression of the functions below, on the project's own result files. Neither may have
+a "|", which would end a cell of a table, or begin a line, which would begin a block. `cdvae release
+readme` writes the numbers anew, and `tests/test_numbers.py` fails where one differs or a claim is
+false.
 """
 
 import json
@@ -23,16 +25,22 @@ from typing import Any
 
 import pandas as pd
 
+from cdvae.methods import label, method
 from cdvae.metrics import COUNTS
 from cdvae.release import notebooks
 from cdvae.report import paper
-from cdvae.report.chapters import oriented
+from cdvae.report.chapters import oriented, over_variants
 from cdvae.runs.measures import metric
 from cdvae.runs.settings import load_profile
 from cdvae.tools.files import project_root, write_text
 
 WORDS = tuple("zero one two three four five six seven eight nine ten eleven twelve".split())
-NUMBER = rf"[−+-]?\d[\d,]*(?:\.\d+)?|\b(?:{'|'.join(WORDS)})\b"
+VERDICTS = ("holds", "does not hold", "undecided", "better", "worse")
+NUMBER = (  # or a word that a mark may give: a verdict, or a name in italics
+    r"[−+-]?\d+(?:,\d{3})*(?:\.\d+)?"
+    rf"|\b(?:{'|'.join(WORDS + VERDICTS)})\b|\*[^*\n]+\*"
+)
+BEGINS = re.compile(r"^[ >]*(<!-- (?:n|true): .*)", re.M)
 MARK = re.compile(rf"(<!-- (n|true): (.*?) -->)(\s*)({NUMBER})?", re.S)
 
 
@@ -65,9 +73,9 @@ def entry(file: str, *keys: str | int) -> Any:
 
 def score(place: str, name: str, n: int = 100) -> float:
     """A score by "profile/data/task/method", mean over seeds, as tables show it (× 10⁻²)."""
-    folder, task, method = place.rsplit("/", 2)
+    folder, task, whose = place.rsplit("/", 2)
     found = table(f"{folder}/scores.csv")
-    mine = (found.task == task) & (found.method == method) & (found.metric == name)
+    mine = (found.task == task) & (found.method == whose) & (found.metric == name)
     values = found[mine & (found.n_samples == n)].value
     if not len(values):
         raise LookupError(f"no {name} with {n} samples of {place}")
@@ -99,6 +107,36 @@ def less(one: float, other: float) -> float:
     return 100 * (1 - one / other)
 
 
+def below(place: str, other: str, name: str = "best_error", n: int = 100) -> float:
+    """By how many per cent a score of "profile/data/task/method" is below another method's."""
+    return less(score(place, name, n), score(f"{place.rsplit('/', 1)[0]}/{other}", name, n))
+
+
+def above(place: str, other: str, name: str = "best_error", n: int = 100) -> float:
+    """By how many per cent it is larger."""
+    return -below(place, other, name, n)
+
+
+def better(place: str, *others: str, by: str = "best_error") -> bool:
+    """Whether it is better than each of these methods, with an interval clear of zero."""
+    return all(pair(place, other, by)[3] == "better" for other in others)
+
+
+def first(place: str, by: str = "best_error") -> str:
+    """The label of the method with the smallest score of "profile/data/task", (truth) left out."""
+    folder, task = place.rsplit("/", 1)
+    found = table(f"{folder}/scores.csv")
+    mine = found[(found.task == task) & (found.metric == by) & (found.n_samples == 100)]
+    return label(mine[mine.method != "truth"].groupby("method").value.mean().idxmin())
+
+
+def change(place: str, group: str, setting: str, name: str, by: str = "best_error") -> float:
+    """What an ablation of "profile/data" changes in a method's score, per cent."""
+    wide = over_variants(table(f"{place}/ablations.csv"))[by]
+    plain = method(name).variant_of or name
+    return more(wide[group, setting, name], wide["base", "as tuned", plain])
+
+
 def examples(place: str, split: str) -> int:
     """How many examples of a split ("train", "test") the scores of "profile/data" are of."""
     return int(table(f"{place}/scores.csv")[f"n_{split}"].max())
@@ -118,9 +156,9 @@ def pair(place: str, other: str, name: str = "best_error") -> tuple[float, float
 
     The numbers are as tables show them; the last is "better", "worse" or "undecided".
     """
-    folder, task, method = place.rsplit("/", 2)
+    folder, task, one = place.rsplit("/", 2)
     found = table(f"{folder}/comparisons.csv")
-    row = oriented(found[(found.task == task) & (found.metric == name)], method, other)
+    row = oriented(found[(found.task == task) & (found.metric == name)], one, other)
     if row is None:
         raise LookupError(f"{place} was not compared with {other} by {name}")
     return *(metric(name).scale * each for each in row[:3]), row[3]
@@ -136,9 +174,17 @@ def verdict(place: str, claim: str) -> str:
     return mine.verdict.iloc[0]
 
 
-def printed(task: str, method: str, column: int | str = 100) -> float:
+def printed(task: str, whose: str, column: int | str = 100) -> float:
     """What the paper's Tables 2–4 print: the error of so many samples, or "variance"; × 10⁻²."""
-    return paper.TABLES[task][method][[*COUNTS, "variance"].index(column)]
+    return paper.TABLES[task][whose][[*COUNTS, "variance"].index(column)]
+
+
+def count(file: str, **where: Any) -> int:
+    """How many rows of a CSV file under results/ are as `where` says."""
+    found = table(file)
+    for name, wanted in where.items():
+        found = found[found[name] == wanted]
+    return len(found)
 
 
 def setting(profile: str, name: str) -> Any:
@@ -153,7 +199,8 @@ NAMES: dict[str, Callable] = {
     each.__name__: each
     for each in (
         *(value, entry, score, error, variance, energy, more, less, examples, seeds, pair),
-        *(verdict, printed, setting, abs, min, max, len, sum, all, any, round),
+        *(below, above, better, first, change),
+        *(verdict, printed, count, setting, abs, min, max, len, sum, all, any, round),
     )
 }
 
@@ -164,8 +211,10 @@ def computed(expression: str) -> Any:
     return eval(code, {"__builtins__": {}} | NAMES)
 
 
-def as_written(number: float, like: str) -> str:
-    """A number with the digits and in the manner of the one that stands on the page."""
+def as_written(number: float | str, like: str) -> str:
+    """A number, or a word, in the manner of the one that stands on the page."""
+    if isinstance(number, str):
+        return f"*{number}*" if like.startswith("*") else number
     if like in WORDS and round(number) in range(len(WORDS)):
         return WORDS[round(number)]
     digits = len(like.partition(".")[2])
@@ -201,6 +250,7 @@ def faults(text: str) -> list[str]:
             found.append(f"{expression}: no number follows")
         elif kind == "n" and (right := as_written(result, like)) != like:
             found.append(f"{expression} is {right}, not {like}")
+    found += [f"{start[:40]} … begins a line" for start in BEGINS.findall(text)]
     unread = text.count("<!-- n:") + text.count("<!-- true:") - len(MARK.findall(text))
     return found + [f"{unread} marks cannot be read"] * bool(unread)
 

@@ -1,4 +1,8 @@
-"""The README's hero figure and results, from the files made: `cdvae release readme`."""
+"""What README and RESULTS.md take from files: `cdvae release readme` writes it between markers.
+
+README has the table of contents, from the notebooks' own titles; RESULTS.md has the scores and a
+page of samples. The marked numbers of all pages are written anew as well (`release.numbers`).
+"""
 
 import pandas as pd
 
@@ -6,30 +10,53 @@ from cdvae.data.sources import data_set
 from cdvae.figures import captions
 from cdvae.figures.style import picture_at
 from cdvae.methods import label, ordered
-from cdvae.release import numbers
+from cdvae.release import notebooks, numbers
 from cdvae.report.paper import LAYERS
-from cdvae.report.results import cell, results_folder, summary
+from cdvae.report.results import cell, summary
 from cdvae.runs.measures import metric
 from cdvae.tools.files import project_root, write_text
 
-HERO = (("quick", "coco"), ("quick", "ucf101"))  # Figure 1 of both, below each other
-SHOWN = (("tuned", "coco"), ("tuned", "ucf101"), ("tuned", "scenes"))
+SHOWN = (("tuned", "coco"), ("quick", "ucf101"), ("tuned", "scenes"))
+SAMPLES = ("quick", "coco")  # whose Figure 1 is shown
 SCORES = ("best_error", "variance", "energy_score")
 
 
-def results_block() -> str:
-    """The scores of each method, task by task, as Markdown."""
+def contents_block() -> str:
+    """A row for each notebook: its link, its title and what it is about, as it says itself."""
+    lines = ["| notebook | |", "|---|---|"]
+    for path in notebooks.numbered():
+        title, about = heading(path)
+        lines.append(f"| [{title}](notebooks/{path.name}) | {about} |")
+    return "\n".join(lines) + "\n"
+
+
+def heading(path) -> tuple[str, str]:
+    """The title of a notebook, and the sentences quoted right under it."""
+    lines = "".join(notebooks.read(path)["cells"][0]["source"]).splitlines()
+    quoted = [line.removeprefix(">").strip() for line in lines if line.startswith(">")]
+    return lines[0].lstrip("# "), " ".join(quoted)
+
+
+def tables_block() -> str:
+    """The scores of each method, a table for each data set and task, the nearest first."""
     parts = []
     for profile, data in SHOWN:
-        path = results_folder(profile, data) / "scores.csv"
-        if not path.exists():
+        place = f"{profile}/{data}"
+        if not (project_root() / "results" / place / "scores.csv").exists():
             continue
-        scores = pd.read_csv(path)
-        parts.append(
-            f"**On {data_set(data).title}** (`results/{profile}/{data}/`, {sizes(scores)})\n"
-        )
-        parts.append(table(summary(scores)))
+        scores = numbers.table(f"{place}/scores.csv")
+        parts.append(f"### {headed(data_set(data).title)}\n")
+        parts.append(f"Profile `{profile}`; {sizes(scores)}.\n")
+        for task in [task for task in LAYERS if task in set(scores.task)]:
+            parts.append(f"**{headed(task)}**\n")
+            parts.append(table(summary(scores[scores.task == task])))
+        parts.append(f"Source: `results/{place}/scores.csv`.\n")
     return "\n".join(parts)
+
+
+def headed(text: str) -> str:
+    """With a capital at its head."""
+    return text[:1].upper() + text[1:]
 
 
 def sizes(scores: pd.DataFrame) -> str:
@@ -37,7 +64,7 @@ def sizes(scores: pd.DataFrame) -> str:
     n_train, n_test = scores.n_train.max(), scores.n_test.max()
     seeds = scores.groupby("method", sort=False).seed.nunique()
     n_seeds, fewer = seeds.max(), scores[scores.n_test < n_test].groupby("method").n_test.max()
-    text = f"{n_train:,} / {n_test:,} training / test examples, {n_seeds} seed"
+    text = f"{n_train:,} training and {n_test:,} test examples, {n_seeds} seed"
     text += "s" * int(n_seeds > 1)
     less = [f"{label(m)}: the first {n} test examples" for m, n in fewer.items()]
     for n in sorted(set(seeds) - {n_seeds}, reverse=True):
@@ -47,35 +74,28 @@ def sizes(scores: pd.DataFrame) -> str:
 
 
 def table(each: pd.DataFrame) -> str:
-    """One row a method, a column for each task and score."""
-    tasks = [task for task in LAYERS if task in set(each.task)]
+    """One row a method, the nearest first, a column for each score."""
     shown = [metric(name) for name in SCORES]
-    heads = [f"{task}: {each.head}" for task in tasks for each in shown]
-    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-    for name in ordered(each.method):
+    lines = ["| | " + " | ".join(score.head for score in shown) + " |", "|---" * 4 + "|"]
+    some = each[each.n_samples == 100].set_index(["metric", "method"])
+    nearest = some.loc["best_error", "mean"]
+    for name in sorted(ordered(each.method), key=lambda name: nearest[name]):
         cells = []
-        for task in tasks:
-            for score in shown:
-                rows = each[(each.task == task) & (each.method == name)]
-                found = rows[(rows.metric == score.name) & (rows.n_samples == 100)]
-                cells += [
-                    cell(score.scale * r["mean"], score.scale * r["std"], None, 2)
-                    for _, r in found.iterrows()
-                ] or ["–"]
+        for score in shown:
+            found = some.loc[(score.name, name)]
+            cells.append(cell(score.scale * found["mean"], score.scale * found["std"], None, 2))
         lines.append(f"| {label(name)} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def hero_block() -> str:
-    """Figure 1 of photos and of clips, as far as they are drawn, with their captions' sentences."""
-    pictures, texts = [], []
-    for profile, data in HERO:
-        path = picture_at(project_root() / "figures" / profile / data / "figure1")
-        if path.exists():
-            place = path.relative_to(project_root()).as_posix()
-            pictures.append(f"![Figure 1 on {data}: an original and four samples]({place})")
-            texts.append(captions.of(path))
-    return "\n".join(pictures) + "\n\n" + "\n\n".join(texts) + "\n"
+def samples_block() -> str:
+    """Figure 1 of photos with its caption, where it is drawn."""
+    profile, data = SAMPLES
+    path = picture_at(project_root() / "figures" / profile / data / "figure1")
+    if not path.exists():
+        return ""
+    said = "two photos, each beside four samples: lit anew above, in other saturations below"
+    return f"![{headed(said)}]({path.relative_to(project_root())})\n\n{captions.of(path)}\n"
 
 
 def between(text: str, name: str, block: str) -> str:
@@ -85,11 +105,23 @@ def between(text: str, name: str, block: str) -> str:
     return f"{before}{begin}\n{block}{end}{rest.split(end)[1]}"
 
 
+BLOCKS = {
+    "README.md": {"contents": contents_block},
+    "RESULTS.md": {"samples": samples_block, "tables": tables_block},
+}
+
+
 def update() -> None:
-    """Put the present figure and results between the README's markers."""
-    path = project_root() / "README.md"
-    text = between(path.read_text(encoding="utf-8"), "hero", hero_block())
-    write_text(path, between(text, "results", results_block()))
+    """Write the blocks of README and RESULTS.md, and the marked numbers of every page.
+
+    Prints what is wrong with a mark, and each claim that the results do not bear out.
+    """
+    for name, blocks in BLOCKS.items():
+        path = project_root() / name
+        text = path.read_text(encoding="utf-8")
+        for marker, block in blocks.items():
+            text = between(text, marker, block())
+        write_text(path, text)
     for page in numbers.pages():
         numbers.renew(page)
         for fault in (each for text in numbers.texts(page) for each in numbers.faults(text)):

@@ -1,24 +1,25 @@
-"""What notebook 10 shows: the tuned results of every data set, read from their committed files."""
+"""What notebooks 10 and 12 show: the tuned results of every data set, read from their files."""
 
+import json
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from cdvae.data.sources import data_set, data_sets
-from cdvae.methods import label, method, ordered
+from cdvae.methods import label, method
 from cdvae.report.paper import LAYERS
-from cdvae.report.results import cell, results_folder, summary
-from cdvae.runs.measures import metric
+from cdvae.report.results import results_folder
+from cdvae.tools.files import project_root
 
-SHOWN = ("best_error", "variance", "energy_score", "crps")  # scores of the tables
+NAMES = {"coco": "photos", "scenes": "built-in world", "ucf101": "clips"}  # in heads of columns
 
 
 class Chapter:
     """The files of one data set in a profile's results; a table that is not there is empty."""
 
-    def __init__(self, profile: str, data: str):
-        self.data, self.folder = data, results_folder(profile, data)
+    def __init__(self, profile: str, data: str, folder: Path | None = None):
+        self.data, self.folder = data, folder or results_folder(profile, data)
 
     @property
     def title(self) -> str:
@@ -38,6 +39,11 @@ class Chapter:
         return [task for task in LAYERS if task in set(self.scores.task)]
 
 
+def committed(profile: str, data: str) -> Chapter:
+    """The results that the project comes with, wherever those of a run here are written."""
+    return Chapter(profile, data, project_root() / "results" / profile / data)
+
+
 def chapters(profile: str) -> list[Chapter]:
     """The data sets whose scores were compared in this profile's results."""
     real_first = sorted(data_sets(), key=lambda data: data_set(data).truth is not None)
@@ -48,52 +54,6 @@ def chapters(profile: str) -> list[Chapter]:
 def files(profile: str) -> list[Path]:
     """Every table that the notebook reads."""
     return sorted(path for c in chapters(profile) for path in c.folder.glob("*.csv"))
-
-
-def score_table(scores: pd.DataFrame, task: str) -> pd.DataFrame:
-    """A row for each method: mean ± standard deviation over seeds of each score, and the counts."""
-    each = summary(scores[(scores.task == task) & (scores.n_samples == 100)])
-    sizes = scores[scores.task == task].groupby("method").n_test.first()
-    rows = []
-    for name in ordered(each.method):
-        mine = each[each.method == name].set_index("metric")
-        row = {"method": label(name)}
-        for score in SHOWN:
-            m, found = metric(score), mine.loc[score]
-            row[m.head] = cell(m.scale * found["mean"], m.scale * found["std"], None, m.digits)
-        rows.append(row | {"seeds": int(mine["count"].max()), "test examples": sizes[name]})
-    return pd.DataFrame(rows)
-
-
-def extension_table(every: list[Chapter]) -> pd.DataFrame:
-    """How far CDVAE-spatial gets: against the better of NN and CVAE, and against flow matching."""
-    rows = []
-    for chapter in every:
-        scores, pairs = chapter.scores, chapter.read("comparisons")
-        for task in chapter.tasks:
-            mine = scores[(scores.task == task) & (scores.n_samples == 100)]
-            mean = mine.groupby(["metric", "method"]).value.mean()
-            if not {("best_error", m) for m in ("cdvae-spatial", "nn", "cvae")} <= set(mean.index):
-                continue
-            ours = mean["best_error", "cdvae-spatial"]
-            rival = min(("nn", "cvae"), key=lambda method: mean["best_error", method])
-            row = {"data": chapter.data, "task": task, "best error, × 10⁻²": 100 * ours}
-            lower = mean["best_error", rival]
-            row |= {"lower of NN and CVAE": f"{100 * lower:.2f} ({label(rival)})"}
-            row |= {"ratio": f"{ours / lower:.3f}"}
-            for score, head in (("best_error", "error"), ("energy_score", "energy score")):
-                row[f"{head} − flow matching's"] = paired(pairs, task, score, "cdvae-spatial", "fm")
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def paired(pairs: pd.DataFrame, task: str, score: str, one: str, other: str) -> str:
-    """The paired difference one − other with its 95 % interval, as text; "–" if not compared."""
-    found = oriented(pairs[(pairs.task == task) & (pairs.metric == score)], one, other)
-    if found is None:
-        return "–"
-    scale = metric(score).scale
-    return "{:.2f} [{:.2f}, {:.2f}]".format(*(scale * value for value in found[:3]))
 
 
 def oriented(found: pd.DataFrame, one: str, other: str) -> tuple | None:
@@ -109,51 +69,47 @@ def oriented(found: pd.DataFrame, one: str, other: str) -> tuple | None:
     return None
 
 
-def verdict_table(every: list[Chapter]) -> pd.DataFrame:
-    """A row for each claim, a column for each data set and task."""
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+def verdict_table(every: list[Chapter], whose: str) -> pd.DataFrame:
+    """A row for each claim of "paper" or "ours", a column for each data set and task."""
+    rows: dict[str, dict[str, str]] = {}
     for chapter in every:
         for row in chapter.read("verdicts").itertuples():
-            place = rows.setdefault((row.whose, row.claim), {})
-            share = f" ({row.true_in_share_of_resamplings:.1%})" * (row.verdict == "undecided")
-            place[f"{chapter.data}: {row.task}"] = row.verdict + share
-    found = [{"whose": who, "claim": text} | cells for (who, text), cells in rows.items()]
-    return pd.DataFrame(found).fillna("–")
+            if row.whose == whose:
+                share = f" ({row.true_in_share_of_resamplings:.0%})" * (row.verdict == "undecided")
+                place = rows.setdefault(row.claim, {})
+                place[f"{NAMES.get(chapter.data, chapter.data)}: {row.task}"] = row.verdict + share
+    return pd.DataFrame([{"claim": text} | cells for text, cells in rows.items()]).fillna("–")
 
 
-def best_trials(trials: pd.DataFrame, task: str, n: int = 3) -> pd.DataFrame:
-    """The best n trials of each method of a task, and how many there were."""
+def best_trials(trials: pd.DataFrame, task: str) -> pd.DataFrame:
+    """The best trial of each learned method of a task, and among how many it is."""
     mine = trials[trials.task == task]
-    shown = mine.groupby("method", sort=False).head(n)
+    mine = mine[[method(name).is_learned for name in mine.method]]
+    best = mine.loc[mine.groupby("method", sort=False).criterion.idxmin()]
     counts = mine.groupby("method").size()
     return pd.DataFrame(
         {
-            "method": shown.method.map(label),
-            "trials": [counts[name] for name in shown.method],
-            "changes to the quick profile": shown.changes.replace("{}", "–"),
-            "best error of 100, × 10⁻²": 100 * shown.best_error_100,
-            "energy score": shown.energy_score,
-            "criterion": shown.criterion.map("{:.3f}".format),
+            "method": best.method.map(label),
+            "trials": [counts[name] for name in best.method],
+            "what it changes of the quick profile": best.changes.map(in_words),
+            "criterion": best.criterion.map("{:.3f}".format),
         }
     )
 
 
-def ablation_table(ablations: pd.DataFrame) -> pd.DataFrame:
-    """A row for each variant beside the unchanged method, at 100 samples, seeds averaged."""
-    wide = over_variants(ablations)
-    base = wide.loc["base"].droplevel("setting")
-    rows = []
-    for (group, setting, name), found in wide.iterrows():
-        if group == "base":
-            continue
-        plain = base.loc[method(name).variant_of or name]
-        row = {"what": group, "setting": setting, "method": label(name)}
-        for score in ("best_error", "variance", "energy_score"):
-            m = metric(score)
-            value, was = m.scale * found[score], m.scale * plain[score]
-            row[m.head] = f"{value:.{m.digits}f} (was {was:.{m.digits}f})"
-        rows.append(row)
-    return pd.DataFrame(rows)
+def in_words(changes: str) -> str:
+    """Settings as JSON, {"tie": {"sigma": 1.0}}, as "tie.sigma 1.0"."""
+
+    def flat(found: dict, before: str = "") -> list[str]:
+        parts = [
+            flat(value, f"{before}{name}.")
+            if isinstance(value, dict)
+            else [f"{before}{name} {value}"]
+            for name, value in found.items()
+        ]
+        return [each for part in parts for each in part]
+
+    return ", ".join(flat(json.loads(changes))) or "nothing"
 
 
 def over_variants(ablations: pd.DataFrame, *by: str) -> pd.DataFrame:
