@@ -30,7 +30,10 @@ def headings(path: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", line).strip().lower().replace(" ", "-") for line in found}
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
+FRONT = [ROOT / name for name in ("README.md", "RESULTS.md", "RUNNING.md")]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *FRONT], ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
     assert links
@@ -102,7 +105,7 @@ def commands_quoted(page: Path) -> list[list[str]]:
     return [shlex.split(each)[1:] for each in typed if each.startswith("cdvae ")]
 
 
-WITH_COMMANDS = [ROOT / "README.md", ROOT / "cdvae" / "data" / "README.md"]
+WITH_COMMANDS = [ROOT / "README.md", ROOT / "RUNNING.md", ROOT / "cdvae" / "data" / "README.md"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ README has the table of contents, from the notebooks' own titles; RESULTS.md has
 page of samples. The marked numbers of all pages are written anew as well (`release.numbers`).
 """
 
+import re
+
 import pandas as pd
 
 from cdvae.data.sources import data_set
@@ -31,10 +33,10 @@ def contents_block() -> str:
 
 
 def heading(path) -> tuple[str, str]:
-    """The title of a notebook, and the sentences quoted right under it."""
+    """The title of a notebook, and the sentences quoted right under it, without links."""
     lines = "".join(notebooks.read(path)["cells"][0]["source"]).splitlines()
-    quoted = [line.removeprefix(">").strip() for line in lines if line.startswith(">")]
-    return lines[0].lstrip("# "), " ".join(quoted)
+    quoted = " ".join(line.removeprefix(">").strip() for line in lines if line.startswith(">"))
+    return lines[0].lstrip("# "), re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", quoted)
 
 
 def tables_block() -> str:
