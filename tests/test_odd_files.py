@@ -206,10 +206,13 @@ def test_linked_folders_are_followed_once(tmp_path):
         "outside": tmp_path / "elsewhere",
         "twice": tmp_path / "elsewhere",
         "nowhere": tmp_path / "gone",
+        "nowhere.JPG": tmp_path / "gone.jpg",
         "itself": root / "itself",
+        "itself.png": root / "itself.png",
     }.items():
         (root / link).symlink_to(target)
-    assert photos.under(root) == (["outside/deep/a.jpg", "real/a.jpg"], {})
+    nowhere = dict.fromkeys(("itself.png", "nowhere.JPG"), "a link to no file")
+    assert photos.under(root) == (["outside/deep/a.jpg", "real/a.jpg"], nowhere)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names there are text")

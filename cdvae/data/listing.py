@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 NOT_UTF8 = "a name that is not UTF-8"
+NOWHERE = "a link to no file"
 
 
 class Listing(NamedTuple):
@@ -19,8 +20,9 @@ def files_under(folder: Path, endings: Collection[str], unread: Collection[str] 
     """The files with these endings (lower case, with the dot) in a folder, at any depth.
 
     Hidden files and folders do not count. Linked folders are followed, none of them twice. Left
-    out are names that are not UTF-8, which not all decoders can be given, folders that cannot be
-    opened, and files with `unread` endings, of kinds that the user could take to be read.
+    out are names that are not UTF-8, which not all decoders can be given, links to no file, folders
+    that cannot be opened, and files with `unread` endings, of kinds that the user could take to be
+    read.
     """
     left_out: dict[str, str] = {}
     names: list[str] = []
@@ -32,12 +34,16 @@ def files_under(folder: Path, endings: Collection[str], unread: Collection[str] 
             left_out[name] = NOT_UTF8
         elif ending in endings:
             names.append(name)
+    for name in [name for name, why in left_out.items() if why == NOWHERE]:
+        if os.path.splitext(name)[1].lower() not in endings:
+            del left_out[name]
     return Listing(sorted(names), left_out)
 
 
 def walk(folder: Path, closed: dict[str, str]) -> Iterator[str]:
     """The files below a folder, as relative names with `/`; those of linked folders after all
-    others. `closed` takes the folders that cannot be opened, with the reason."""
+    others. `closed` takes the folders that cannot be opened and the links that lead nowhere, with
+    the reason."""
     seen, links = set(), [""]
     while links:
         waiting = [links.pop(0)]
@@ -60,6 +66,8 @@ def walk(folder: Path, closed: dict[str, str]) -> Iterator[str]:
                     (links if entry.is_symlink() else waiting).append(name)
                 elif os.path.isfile(entry.path):
                     yield name
+                elif entry.is_symlink() and not os.path.exists(entry.path):
+                    closed[name] = NOWHERE
 
 
 def is_utf8(name: str) -> bool:
