@@ -1,12 +1,13 @@
 """`cdvae site`: the whole site, from what is committed."""
 
 import os
+import re
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
-from cdvae.site import links, pages, policy
+from cdvae.site import ahead, explorer, links, pages, policy
 from cdvae.site.npm import MATHJAX, take
 from cdvae.site.settings import CONF
 from cdvae.tools.errors import Failed, InputError
@@ -27,7 +28,8 @@ def build(to: Path, only: tuple[str, ...] = ("",), say=print) -> None:
     only: how the names of the notebooks begin that are taken, for tests; by default all.
 
     Raises InputError where something that it needs is not installed or the folder holds something
-    else, and Failed for a site with broken links or larger than LARGEST.
+    else. Raises Failed for a site that Sphinx warns of, with broken links or larger than LARGEST;
+    it is there all the same.
     """
     start = time.monotonic()
     ready(to)
@@ -38,8 +40,9 @@ def build(to: Path, only: tuple[str, ...] = ("",), say=print) -> None:
             made = place / "made"
             sources(place / "source", only)
             say(f"pages by Sphinx … ({time.monotonic() - start:.0f} s so far)")
-            run_sphinx(place / "source", made, place / "doctrees")
+            faults = run_sphinx(place / "source", made, place / "doctrees")
             finish(made)
+            faults += links.broken(made)
             if to.exists():
                 shutil.rmtree(to)
             made.replace(to)
@@ -47,6 +50,10 @@ def build(to: Path, only: tuple[str, ...] = ("",), say=print) -> None:
             shutil.rmtree(place, ignore_errors=True)
     size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
     say(f"{to}: {size / 1e6:.1f} MB, {time.monotonic() - start:.0f} s")
+    if size > LARGEST:
+        faults.append(f"the site has {size:,} bytes, more than {LARGEST:,}: show fewer models")
+    if faults:
+        raise Failed(f"{to} is built, but:\n" + "\n".join(faults))
 
 
 def ready(to: Path) -> None:
@@ -68,16 +75,17 @@ def sources(to: Path, only: tuple[str, ...]) -> None:
     static = to / "_static"
     static.mkdir(parents=True)
     style = pages.stage(to, only)
-    for path in ASSETS.glob("*.*"):
-        if path.suffix != ".html":  # which goes into pages
-            shutil.copy(path, static / path.name)
+    shutil.copytree(ASSETS, static, dirs_exist_ok=True)
+    (static / "explorer.html").unlink()  # which is a page's
+    explorer.keep(static)
+    ahead.keep(static)
     (static / "tables.css").write_text(style, encoding="utf-8")
     (to / "conf.py").write_text(CONF, encoding="utf-8")
     take(MATHJAX, FORMULAS, to)
 
 
-def run_sphinx(source: Path, to: Path, doctrees: Path) -> None:
-    """Run the builder; raises Failed with what it warns of."""
+def run_sphinx(source: Path, to: Path, doctrees: Path) -> list[str]:
+    """Run the builder; returns what it warns of."""
     from io import StringIO
 
     from sphinx.application import Sphinx
@@ -89,20 +97,15 @@ def run_sphinx(source: Path, to: Path, doctrees: Path) -> None:
         cores = os.cpu_count() or 1
         places = (source, source, to, doctrees)
         Sphinx(*places, "html", status=None, warning=warned, parallel=cores).build()
-    if text := warned.getvalue().strip():
-        raise Failed(f"Sphinx warns:\n{text}")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", warned.getvalue())
+    return [line.replace(f"{source}/", "") for line in plain.strip().splitlines()]
 
 
 def finish(site: Path) -> None:
-    """Give each page its policy, and see that nothing in the site is missing."""
+    """Give each page its policy, and remove what only the builder needs."""
     for name in (".buildinfo", ".doctrees", "_sources"):
         path = site / name
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     for page in site.rglob("*.html"):
         html = page.read_text(encoding="utf-8").replace(*UNLEVELLED)
         page.write_text(policy.put(html), encoding="utf-8")
-    if broken := links.broken(site):
-        raise Failed("links that lead nowhere:\n" + "\n".join(broken))
-    size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
-    if size > LARGEST:
-        raise Failed(f"the site has {size:,} bytes, more than {LARGEST:,}: show fewer models")

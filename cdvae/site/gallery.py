@@ -34,8 +34,9 @@ class Plate:
 def plates(root: Path) -> list[Plate]:
     """The committed figures of the quick profile, by data set and number."""
     found = []
-    for folder in sorted((root / "figures" / "quick").iterdir()):
-        for path in sorted(folder.glob("*.png"), key=order):
+    for folder in sorted(filter(Path.is_dir, (root / "figures" / "quick").iterdir())):
+        pictures = [path for path in folder.glob("*.*") if path.suffix in (".png", ".jpg")]
+        for path in sorted(pictures, key=order):
             match = re.fullmatch(r"figure(\d+\w?)", path.stem)
             text = captions.kept(folder).get(parts(match[1]), "") if match else ""
             found.append(Plate(path, folder.name, match[1] if match else "", text))

@@ -7,9 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from cdvae import checkpoints
 from cdvae.release import notebooks
-from cdvae.site import api, cells, gallery, words
+from cdvae.site import ahead, api, cells, gallery, words
+from cdvae.site import explorer as in_page
 from cdvae.site.places import Places
-from cdvae.tools.files import project_root
+from cdvae.tools.files import key_of, project_root
 
 FRONT = "README.md"
 TEXTS = (  # pages of the project, those of them that there are, in this order
@@ -55,6 +56,7 @@ def stage(to: Path, only: tuple[str, ...] = ("",)) -> str:
         cells.keep(page, to / "notebooks")
         whole = cells.written(page, lambda text, at=name: led(text, at, places))
         with_way(page, whole)
+        with_sliders(page, whole)
         write(to / name, json.dumps(whole, ensure_ascii=False))
     gallery.keep(plates, to)
     for name in places.taken:
@@ -96,6 +98,39 @@ def with_way(page: cells.Page, notebook: dict) -> None:
                 cell["source"] = f"{head}\n\n{WAY}{rest}"
 
 
+def with_sliders(page: cells.Page, notebook: dict) -> None:
+    """Figures that move stand below the first figure of their number, or end their section."""
+    found = notebook["cells"]
+    if page.stem == notebooks.FRAMES:
+        for heading, flip in zip(ahead.FRAMES, ahead.of_frames().values(), strict=True):
+            at = [k for k, c in enumerate(found) if is_under(c, heading)]
+            if at:
+                end = next(
+                    (k for k in range(at[0] + 1, len(found)) if begins(found[k])), len(found)
+                )
+                found.insert(end, raw_cell(flip.html()))
+    for number, task in ahead.AT.items():
+        place = next((p for p in page.pictures if p.number == number), None)
+        if place:
+            at = next(k for k, c in enumerate(found) if place.file in json.dumps(c))
+            found.insert(at + 1, raw_cell(ahead.of_task(task).html()))
+
+
+def is_under(cell: dict, heading: str) -> bool:
+    text = cell["source"].lower() if cell["cell_type"] == "markdown" else ""
+    return any(line.startswith("#") and heading in line for line in text.split("\n"))
+
+
+def begins(cell: dict) -> bool:
+    """Whether a cell begins a section."""
+    return cell["cell_type"] == "markdown" and cell["source"].startswith("#")
+
+
+def raw_cell(html: str) -> dict:
+    name = f"raw-{key_of(html)}"
+    return {"cell_type": "markdown", "metadata": {}, "id": name, "source": words.raw_html(html)}
+
+
 def contents(walk: list[cells.Page], texts: dict[str, str]) -> str:
     """The site's tables of contents, at the end of the front page."""
     books = [f"notebooks/{page.stem}" for page in walk]
@@ -113,6 +148,8 @@ def tree(caption: str, names: list[str]) -> str:
 def explorer() -> str:
     """The page of the explorer."""
     text = (Path(__file__).parent / "assets" / "explorer.html").read_text(encoding="utf-8")
+    text = text.replace("@PICTURES@", in_page.pickers())
+    text = text.replace("@AHEAD@", ahead.of_task("relighting").html(to_root=""))
     return f"# The explorer\n\n{words.raw_html(text)}\n"
 
 

@@ -25,19 +25,21 @@ def linked(text: str, lead: Callable[[str], str | None]) -> str:
     """
     held: list[str] = []
 
+    def shown(part: str) -> str:
+        return re.sub("\x00(\\d+)\x00", lambda match: held[int(match[1])], part)
+
     def hide(match: re.Match) -> str:  # a label may be code: it is part of the link
         held.append(match[0])
         return f"\x00{len(held) - 1}\x00"
 
     def led(match: re.Match) -> str:
-        is_picture, label, target = match.groups()
+        is_picture, label, target = match[1], match[2], shown(match[3])
         if SCHEME.match(target) or target.startswith("#"):
             return match[0]
         found = lead(target)
         return label if found is None else f"{is_picture}[{label}]({found})"
 
-    changed = LINK.sub(led, CODE.sub(hide, text))
-    return re.sub("\x00(\\d+)\x00", lambda match: held[int(match[1])], changed)
+    return shown(LINK.sub(led, CODE.sub(hide, text)))
 
 
 def with_figures_linked(text: str, place: Callable[[str], str | None]) -> str:
