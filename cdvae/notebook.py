@@ -238,12 +238,12 @@ def width_of(path: Path) -> int:
         return image.width
 
 
-def show_plot(figure: Figure, caption: str, path: Path | None = None) -> None:
+def show_plot(figure: Figure, caption: str, path: Path | None = None, photos: bool = False) -> None:
     """A plot with its numbered caption, kept beside the other figures if a path is given."""
     from IPython.display import Markdown, display
 
     if path:
-        save(figure, path, photos=True, pdf=False)
+        save(figure, path, photos=photos, pdf=not photos)
         captions.merge(path.parent, [caption])
     display(figure, metadata={"alt": captions.plain(caption)})
     display(Markdown(caption))

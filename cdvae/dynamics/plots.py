@@ -85,7 +85,7 @@ def network(s: Sizes) -> Figure:
         for text, (x, y), colour in boxes.values():
             wide = 2.4 if "image encoders" in text else 1.6
             axis.add_patch(Rectangle((x - wide / 2, y - 0.5), wide, 1.0, fc=colour, ec="#555555"))
-            axis.text(x, y, text, ha="center", va="center", fontsize=7)
+            axis.text(x, y, text, ha="center", va="center", fontsize=8)
         for names in arrows:
             start, end = (boxes[name][1] for name in names.split())
             widths = [1.2 if name == "features" else 0.8 for name in names.split()]
@@ -102,7 +102,7 @@ def network(s: Sizes) -> Figure:
             "when sampling: $z$ ~ $N(0, I)$,\nor the code of a training pair",
             ha="center",
             va="center",
-            fontsize=7,
+            fontsize=8,
         )
         axis.set(xlim=(0, 12), ylim=(0.3, 3.7))
         axis.set_axis_off()
@@ -172,7 +172,7 @@ def kl_bars(table: pd.DataFrame) -> Figure:
             axis.bar(at, values, 0.13, color=colours[row.method], label=row.method)
         axis.set(yscale="log", ylabel="KL (nats)")
         axis.set_xticks(place, [column.replace("_", ", ") for column in COLUMNS])
-        axis.legend(fontsize=6, ncols=2, loc="upper right", bbox_to_anchor=(1.0, 1.25))
+        axis.legend(fontsize=8, ncols=2, loc="upper right", bbox_to_anchor=(1.0, 1.25))
     return finished(figure)
 
 
@@ -257,12 +257,12 @@ def kernels(model: CrossConv, picture: Tensor, found: list[Response]) -> Figure:
             axes[row, 1].imshow(shown, cmap="viridis")
             side = model.sizes.scales[answer.scale]
             axes[row, 1].set_title(
-                f"map {answer.map} at {side}\nR² = {answer.share:.2f}", fontsize=7
+                f"map {answer.map} at {side}\nR² = {answer.share:.2f}", fontsize=8
             )
             most = float(answer.kernels.abs().max())
             for k, label in enumerate(("step −4 px", "0", "+4 px")):
                 axes[row, 2 + k].imshow(answer.kernels[k], cmap="RdBu", vmin=-most, vmax=most)
-                axes[row, 2 + k].set_title(f"kernel, {label}" if row == 0 else "", fontsize=7)
+                axes[row, 2 + k].set_title(f"kernel, {label}" if row == 0 else "", fontsize=8)
             for axis in axes[row, 1:]:
                 axis.set(xticks=[], yticks=[])
     return finished(figure)

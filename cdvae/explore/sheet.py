@@ -97,7 +97,10 @@ class Sheet:
         drawn.arrow_patch.set_path_effects([dark])
 
     def bars(self, values: np.ndarray, area: Area, marked: int | None, title: str) -> None:
-        """Values as bars, the largest as tall as the area, numbered from 1, one of them marked."""
+        """Values as bars, the largest as tall as the area, numbered from 1, one of them marked.
+
+        Of many bars the first has its number, and every fourth.
+        """
         step = area.width / len(values)
         left = area.x + step * np.arange(len(values))
         colours = ["#D55E00" if k == marked else "#0072B2" for k in range(len(values))]
@@ -105,7 +108,8 @@ class Sheet:
         tall = (area.height - 12 - HEAD) * values / values.max()
         self.axis.bar(left, -tall, 0.8 * step, bottom=foot, color=colours, align="edge")
         for k, x in enumerate(left):
-            self.text(x + 0.4 * step, foot + 11, str(k + 1), fontsize=7, ha="center")
+            if len(values) <= 8 or k == 0 or (k + 1) % 4 == 0:
+                self.text(x + 0.4 * step, foot + 11, str(k + 1), fontsize=8, ha="center")
         self.text(area.x, area.y + HEAD - 5, title, fontsize=8)
 
     def colour_bar(self, area: Area, colours: str, low: str, high: str) -> None:

@@ -7,7 +7,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from cdvae.data.fields import GRID, Fields
 from cdvae.figures.style import STYLE, finished
@@ -26,25 +25,63 @@ def as_jpeg(path: Path, width: int) -> bytes:
     return data.getvalue()
 
 
-def layers_page(splits: dict[str, Fields], n: int = 8) -> Figure:
-    """The first n test examples of each task: x_c above x_g."""
+def layers_page(
+    splits: dict[str, Fields], pictures: dict[str, list[np.ndarray]], n: int = 8
+) -> Figure:
+    """The first n test examples of each task: the picture (H, W, 3) if known, x_c and x_g."""
+    lines = [
+        (task, what)
+        for task in splits
+        for what in ("picture", "c", "g")
+        if what != "picture" or task in pictures
+    ]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
-            2 * len(splits), n, figsize=(n, 2.3 * len(splits)), squeeze=False, layout="constrained"
+            len(lines), n, figsize=(0.9 * n, 0.93 * len(lines)), squeeze=False, layout="constrained"
         )
-        for row, fields in enumerate(splits.values()):
-            for below, which in enumerate("cg"):
-                line = axes[2 * row + below]
-                for k, axis in enumerate(line[: len(fields)]):
-                    axis.imshow(as_picture(fields, which, k))
-                    axis.set(xticks=[], yticks=[])
-                    axis.spines[:].set_visible(False)
-                label = f"$x_{which}$\n{getattr(fields.task, f'layer_{which}')}"
-                line[0].set_ylabel(label, rotation=0, ha="right", va="center")
+        for line, (task, what) in zip(axes, lines, strict=True):
+            fields = splits[task]
+            for k, axis in enumerate(line):
+                axis.set(xticks=[], yticks=[])
+                axis.spines[:].set_visible(False)
+                if k < len(fields):
+                    here = pictures[task][k] if what == "picture" else as_picture(fields, what, k)
+                    axis.imshow(here, aspect="auto" if what == "picture" else "equal")
+            label = (
+                f"$x_{what}$\n{getattr(fields.task, f'layer_{what}')}" if len(what) == 1 else what
+            )
+            line[0].set_ylabel(label, rotation=0, ha="right", va="center")
         if "motion" in splits:
             wheel = axes[-1, -1].inset_axes((0.68, 0.02, 0.3, 0.3))
             wheel.imshow(flow_colours(colour_wheel(), 1.0))
             wheel.axis("off")
+    return finished(figure)
+
+
+def neighbours_page(fields: Fields, nearest: dict[str, torch.Tensor]) -> Figure:
+    """Queries and their neighbours: a line for each query and way to compare, x_c of each.
+
+    nearest: by the way to compare (Q, 1 + k) numbers of examples, the query itself first.
+    """
+    ways = list(nearest)
+    n_queries, n = nearest[ways[0]].shape
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            *(n_queries * len(ways), n),
+            figsize=(0.95 * n, 0.97 * n_queries * len(ways)),
+            squeeze=False,
+            layout="constrained",
+        )
+        for row, line in enumerate(axes):
+            query, way = divmod(row, len(ways))
+            for axis, k in zip(line, nearest[ways[way]][query].tolist(), strict=True):
+                axis.imshow(as_picture(fields, "c", k))
+                axis.set(xticks=[], yticks=[])
+                axis.spines[:].set_visible(False)
+            line[0].set_ylabel(f"alike in\n{ways[way]}", rotation=0, ha="right", va="center")
+        axes[0, 0].set_title("query")
+        for k, axis in enumerate(axes[0, 1:], start=1):
+            axis.set_title(f"nearest {k}")
     return finished(figure)
 
 
@@ -70,17 +107,4 @@ def figure3(fields: Fields, k: int, names: tuple[str, ...]) -> Figure:
         axes[-1].set_title("32 × 32 pixels")
         for axis in (axes[0], *axes[2:]):
             axis.set(xticks=[], yticks=[])
-    return finished(figure)
-
-
-def embedding_map(p: np.ndarray, fields: Fields, n: int = 150) -> Figure:
-    """The first two dimensions of an embedding p (N, D), the first n examples as thumbnails."""
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.5, 5), layout="constrained")
-        axis.scatter(p[:, 0], p[:, 1], s=1, color="#BBBBBB")
-        for k in range(min(n, len(fields))):
-            picture = as_picture(fields, "c", k)
-            box = AnnotationBbox(OffsetImage(picture, zoom=0.55), p[k, :2], frameon=False)
-            axis.add_artist(box)
-        axis.set(xlabel="first dimension of p", ylabel="second dimension of p")
     return finished(figure)

@@ -219,3 +219,27 @@ def run(roots: list[str]) -> Path:
     }
     write_json(path.with_suffix(".json"), about)
     return path
+
+
+SCORES = {"psnr_db": ("PSNR (dB)", True), "edge_rmse": ("edge error", False)}  # larger is better?
+
+
+def side_by_side(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each method, a column for each set of photos and input: PSNR, then edge error."""
+    parts = {}
+    for score, (head, _) in SCORES.items():
+        for (photos, what), group in table.groupby(["photos", "input"], sort=False):
+            parts[head, f"{photos} {what}"] = group.set_index("method")[score]
+    return pd.DataFrame(parts).reindex(list(dict.fromkeys(table.method))).rename_axis(None)
+
+
+def finding(table: pd.DataFrame) -> str:
+    """What segments are worth: ours against ours with one segment, in a sentence."""
+    found = side_by_side(table)
+    with_segments, without = found.loc["ours"], found.loc["ours, one segment"]
+    parts = []
+    for head, larger_is_better in SCORES.values():
+        gain = (without[head] - with_segments[head]) * (1 if larger_is_better else -1)
+        size = f"{gain.min():+.3f} to {gain.max():+.3f}"
+        parts.append(f"in {(gain > 0).sum()} of {len(gain)} columns of {head} ({size})")
+    return f"One segment is better than ours {' and '.join(parts)}."

@@ -1,0 +1,82 @@
+"""The scores of Visual Dynamics for reading: grouped by claim, with names, in few columns."""
+
+import pandas as pd
+
+from cdvae.dynamics.motions import COLUMNS as SHAPES
+from cdvae.dynamics.results import MEASURES, claims, compared
+from cdvae.dynamics.rows import DATA, rows
+
+MARK = {True: "✓", False: "✗"}
+
+
+def names(data: str) -> dict[str, str]:
+    """What tables call each row."""
+    return {row.name: row.label for row in rows(data)}
+
+
+def ways(scores: pd.DataFrame) -> pd.DataFrame:
+    """Do shapes go both ways, and along their axis? A row for each way to draw the code."""
+    held = claims(scores)
+    held = held[~held.claim.str.startswith("KL of")]
+    return wide(
+        held,
+        held.claim,
+        [f"{v:.2f} {MARK[h]}" for v, h in zip(held.value, held.holds, strict=True)],
+    )
+
+
+def rivals(scores: pd.DataFrame) -> pd.DataFrame:
+    """Nearer to the truth than each rival? KL, ours < the rival's, a column for each shape."""
+    held = claims(scores)
+    held = held[held.claim.str.startswith("KL of")]
+    found = held.claim.str.extract("KL of (.*), against (.*)")
+    label = names("shapes")
+    theirs = held.bound.str.removeprefix("below ").astype(float)
+    cells = [
+        f"{ours:.2f} {'<' if holds else '≥'} {other:.2f} {MARK[holds]}"
+        for ours, other, holds in zip(held.value, theirs, held.holds, strict=True)
+    ]
+    return wide(held.assign(against=found[1].map(label)), found[0], cells)
+
+
+def wide(held: pd.DataFrame, columns: pd.Series, cells: list[str]) -> pd.DataFrame:
+    """Claims as a table: a row for each method, and rival if there is one, in their order."""
+    index = ["method", "against"] if "against" in held else ["method"]
+    long = held[index].assign(method=held.method.map(names("shapes")), column=columns, cell=cells)
+    table = long.pivot(index=index, columns="column", values="cell")
+    order = list(dict.fromkeys(map(tuple, long[index].to_numpy())))
+    order = order if len(index) > 1 else [name for (name,) in order]
+    table = table.loc[order, list(dict.fromkeys(long.column))]
+    return table.rename_axis(None, axis=1).reset_index()
+
+
+def motion_shares(scores: pd.DataFrame) -> pd.DataFrame:
+    """What the samples do: shares for circle / square / triangle in one cell, and how circle and
+    triangle go together."""
+    label, value = names("shapes"), scores.set_index(["method", "metric"]).value
+    heads = {"moves": "moves", "axis": "along its axis", "up": "up (square: left)"}
+    lines = []
+    for name in [name for name in label if (name, "correlation") in value.index]:
+        line = {"method": label[name]}
+        for what, head in heads.items():
+            line[head] = " / ".join(f"{value[name, f'{what}_{kind}']:.2f}" for kind in SHAPES[:3])
+        lines.append(line | {"circle with triangle": f"{value[name, 'correlation']:.2f}"})
+    return pd.DataFrame(lines)
+
+
+def differences(scores: pd.DataFrame, data: str) -> pd.DataFrame:
+    """Difference images: a row for each method, a column for each measure, the nearest marked.
+
+    Rows that are given the answer stand last and do not compete.
+    """
+    found, label = compared(scores), names(data)
+    given = {row.name for each in DATA for row in rows(each) if row.given}
+    order = [name for name in label if name in found.columns and name != "truth"]
+    lines = []
+    for name in sorted(order, key=lambda name: name in given):
+        line = {"method": label[name]}
+        for measure in MEASURES.values():
+            mean, best = found.loc[measure, name], found.loc[measure, "nearest"] == name
+            line[measure] = "–" if pd.isna(mean) else f"{mean:.4f}" + " ←" * bool(best)
+        lines.append(line)
+    return pd.DataFrame(lines)
