@@ -1,0 +1,73 @@
+"""Tables and crops for reading: what stands in them is what the scores say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from cdvae.data.fields import TASKS, Fields
+from cdvae.dynamics import readable
+from cdvae.figures import segments
+from cdvae.studies import statistics, upsampling
+from cdvae.tools.files import project_root
+from tests.test_dynamics_claims import table
+
+
+def test_claims_of_visual_dynamics_by_rival_and_shape():
+    scores = table({("flow", "kl_square"): 0.4})
+    found = readable.rivals(scores).set_index(["method", "against"])
+    assert len(found) == 5 and list(found.columns) == readable_columns()
+    ours, flow = "Cross convolution, N(0, I)", "Flow"
+    assert found.loc[(ours, flow), "circle"] == "0.50 < 2.00 ✓"
+    assert found.loc[(ours, flow), "square"] == "0.50 ≥ 0.40 ✗"
+    ways = readable.ways(scores).set_index("method")
+    assert ways.loc[ours, "of the moving circles, up"] == "0.52 ✓"
+    assert len(ways) == 2
+
+
+def readable_columns() -> list[str]:
+    return ["circle", "square", "triangle", "circle, triangle"]
+
+
+def test_difference_images_name_the_nearest_once_a_column():
+    path = project_root() / "results" / "quick" / "shapes" / "scores.csv"
+    found = readable.differences(pd.read_csv(path), "shapes").set_index("method")
+    for column in found:
+        assert found[column].str.contains("←").sum() == 1
+    given = found.index.str.endswith("given the answer")
+    assert given.any() and not found[given].map(lambda cell: "←" in cell).any(axis=None)
+    assert list(given) == sorted(given)  # they stand last
+
+
+def test_what_segments_are_worth_is_read_from_the_table():
+    columns = ["photos", "input", "method", "psnr_db", "edge_rmse"]
+    rows = [
+        ("a", "x", "ours", 20.0, 0.2),
+        ("a", "x", "ours, one segment", 20.5, 0.21),
+        ("b", "x", "ours", 21.0, 0.3),
+        ("b", "x", "ours, one segment", 20.9, 0.29),
+    ]
+    found = upsampling.finding(pd.DataFrame(rows, columns=columns))
+    assert "1 of 2 columns of PSNR (dB) (-0.100 to +0.500)" in found
+    assert "1 of 2 columns of edge error (-0.010 to +0.010)" in found
+
+
+def test_the_crop_is_the_one_that_differs_most():
+    difference = np.zeros((64, 64))
+    difference[33:47, 20:30] = 1
+    assert segments.largest(difference, 16) == (slice(32, 48), slice(16, 32))
+    colours = np.array([[[0.5, 0.25, 0.5], [0, 0, 0]]])
+    assert segments.saturation(colours).tolist() == [[0.5, 0.0]]
+
+
+def test_neighbours_in_an_embedding_that_knows_the_answer_leave_nothing():
+    generator = torch.Generator().manual_seed(0)
+    kinds = torch.arange(200) % 4
+    x_c = torch.rand(200, 1, 32, 32, generator=generator)  # says nothing
+    x_g = kinds[:, None, None, None].float().expand(-1, 1, 32, 32)
+    rest = torch.zeros(200, 0)
+    fields = Fields(TASKS["resaturation"], x_c, x_g, rest, 0, tuple(map(str, range(200))))
+    found = statistics.ambiguity(fields, p=kinds[:, None].float())
+    assert found["embedded"] == 0 and found["neighbours"] == pytest.approx(1, abs=0.15)
+    sentence = statistics.reading("resaturation", found)
+    assert "in the embedding, by 0%" in sentence and "rules" not in sentence
