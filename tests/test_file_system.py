@@ -23,12 +23,31 @@ def test_a_folder_in_the_environment_may_begin_with_a_tilde(monkeypatch, tmp_pat
     assert (cache_root(), output_root()) == (tmp_path / "cache", tmp_path / "out")
 
 
+NOBODY = "~no-such-user/place"
+GIVEN = {
+    "check": ["data", "check", NOBODY],
+    "fetch": ["data", "fetch", "coco", "--root", NOBODY],
+    "root": ["reproduce", "--data", "folder", "--root", NOBODY],
+    "use": ["reproduce", "--use", NOBODY],
+}
+
+
 @pytest.mark.parametrize("variable", ["CDVAE_CACHE", "CDVAE_OUTPUT"])
-def test_a_home_of_nobody_is_one_sentence(monkeypatch, capsys, variable):
-    monkeypatch.setenv(variable, "~no-such-user/place")
+def test_a_home_of_nobody_in_the_environment_is_one_sentence(monkeypatch, capsys, variable):
+    monkeypatch.setenv(variable, NOBODY)
     assert cli.main(["data", "check", "."]) == 2
-    sentence = f"cdvae: {variable} is ~no-such-user/place: there is no such home, give a folder\n"
-    assert capsys.readouterr().err == sentence
+    assert capsys.readouterr().err == f"cdvae: {NOBODY}: there is no such home, give another path\n"
+
+
+@pytest.mark.parametrize("asked", GIVEN.values(), ids=GIVEN)
+def test_a_home_of_nobody_is_one_sentence(capsys, asked):
+    assert cli.main(asked) == 2
+    assert capsys.readouterr().err == f"cdvae: {NOBODY}: there is no such home, give another path\n"
+
+
+def test_a_folder_without_a_name_is_not_the_current_one(capsys):
+    assert cli.main(["data", "check", ""]) == 2
+    assert "the path given is empty" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

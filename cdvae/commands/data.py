@@ -1,7 +1,6 @@
 """`cdvae data`: fetch a data set, or look at a folder."""
 
 import argparse
-from pathlib import Path
 
 
 def add_to(commands) -> None:
@@ -19,15 +18,17 @@ def add_to(commands) -> None:
 
 def fetch_data(options: argparse.Namespace) -> None:
     from cdvae.data.fetch.download import fetch
+    from cdvae.tools.files import path_of
 
-    fetch(options.name, Path(options.root))
+    fetch(options.name, path_of(options.root))
 
 
 def check_folder(options: argparse.Namespace) -> int:
     """Exit code 1 if anything is missing or damaged."""
     from cdvae.data.fetch.check import check
+    from cdvae.tools.files import path_of
 
-    reports = check(Path(options.root))
+    reports = check(path_of(options.root))
     for report in reports:
         print("\n".join(report.lines()))
     return int(not all(report.is_good for report in reports))

@@ -19,7 +19,7 @@ from cdvae.methods.crossconv_local import LocalCrossConv
 from cdvae.runs.settings import Profile
 from cdvae.runs.store import Fitted, Run
 from cdvae.tools.device import pick_device
-from cdvae.tools.files import cache_root, key_of
+from cdvae.tools.files import cache_root, key_of, path_of
 from cdvae.tools.meaning import meaning
 from cdvae.tools.progress import Progress
 from cdvae.tools.provenance import circumstances
@@ -37,7 +37,7 @@ class ClipExperiment(FrameExperiment):
 
     def __init__(self, profile: Profile, root: str, device: str = "auto"):
         self.profile, self.settings = profile, profile.clip_dynamics
-        self.root, self.device = Path(root).expanduser(), pick_device(device)
+        self.root, self.device = path_of(root), pick_device(device)
         self._pairs: dict[str, ClipPairs] = {}
         self._stamp: str | None = None
 

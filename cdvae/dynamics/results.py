@@ -19,7 +19,7 @@ from cdvae.report.results import COLUMNS, cell, results_folder, write_csv
 from cdvae.runs.parallel import Crew, score_all
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
-from cdvae.tools.files import InputError, atomic, write_json
+from cdvae.tools.files import InputError, atomic, path_of, write_json
 from cdvae.tools.progress import Progress
 
 FILES = {  # scores and provenance; beside those of Tables 1–4 where a data set has both
@@ -45,7 +45,7 @@ def open_dynamics(
         raise InputError(f"Visual Dynamics runs on {' or '.join(DATA)}, not on '{data}'")
     if data != "shapes" and root is None:
         raise InputError(f"--data {data} needs --root, the folder that holds it")
-    if root and not Path(root).expanduser().is_dir():
+    if root and not path_of(root).is_dir():
         raise InputError(f"no folder {root}: give --root a folder that exists")
     if data == "shapes":
         return FrameExperiment(load_profile(profile), device)

@@ -22,7 +22,7 @@ from cdvae.postprocess import details
 from cdvae.postprocess.colours import as_picture
 from cdvae.postprocess.upsample import Upsampler
 from cdvae.runs.settings import load_profile
-from cdvae.tools.files import InputError
+from cdvae.tools.files import InputError, path_of
 
 PHOTOS = "JPEG, PNG, WebP, TIFF, BMP or GIF"
 CLIPS = "AVI, MP4, MKV, WebM or MOV"
@@ -198,7 +198,7 @@ def prepared(path: Path, changed: int, task: str, k: int) -> Subject:
 
 def existing(path: Path) -> Path:
     """The path of a file that is there; InputError if it is not."""
-    path = Path(path).expanduser()
+    path = path_of(path)
     if not path.is_file():
         raise InputError(f"no file {path}: give the path of a photo or clip")
     return path

@@ -27,7 +27,7 @@ from cdvae.runs.scoring import Draw
 from cdvae.runs.settings import Profile, load_profile
 from cdvae.runs.store import Fitted, Run, Store
 from cdvae.tools.device import one_thread, pick_device
-from cdvae.tools.files import InputError, atomic, cache_root, key_of
+from cdvae.tools.files import InputError, atomic, cache_root, key_of, path_of
 from cdvae.tools.meaning import meaning
 from cdvae.tools.progress import Progress
 from cdvae.tools.provenance import circumstances, peak_memory_mb
@@ -42,7 +42,7 @@ class Experiment(Store):
     ):
         self.profile, self.device = profile, pick_device(device)
         sizes = (profile.n_train, profile.n_valid, profile.n_test)
-        folder = Path(root).expanduser() if root else None
+        folder = path_of(root) if root else None
         self.source = Source(data, folder, *sizes, profile.data_seed)
         self._settings: dict[str, Profile] = {}
         self._plans: dict[str, Plan] = {}

@@ -52,10 +52,17 @@ def cache_root() -> Path:
 def given(variable: str) -> Path | None:
     """The folder that an environment variable names; None where it is not set."""
     value = os.environ.get(variable)
+    return path_of(value) if value else None
+
+
+def path_of(text: str | Path) -> Path:
+    """A path as a user gives it, where `~` is a home; raises InputError for none, or nobody's."""
+    if not str(text).strip():
+        raise InputError("the path given is empty: give a folder or a file")
     try:
-        return Path(value).expanduser() if value else None
-    except RuntimeError:  # nobody's home
-        raise InputError(f"{variable} is {value}: there is no such home, give a folder") from None
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise InputError(f"{text}: there is no such home, give another path") from None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from cdvae.tools.files import InputError, key_of, write_text
+from cdvae.tools.files import InputError, key_of, path_of, write_text
 
 GROUP = "cdvae.methods"
 VARIABLE = "CDVAE_USE"
@@ -23,7 +23,7 @@ def use(path: str | Path) -> None:
 
     Raises InputError for a file that is not there or fails as it is loaded.
     """
-    place = str(Path(path).expanduser().resolve())
+    place = str(path_of(path).resolve())
     load_file(place)
     before = os.environ.get(VARIABLE, "")
     if place not in before.split(os.pathsep):
