@@ -50,6 +50,28 @@ def wide(held: pd.DataFrame, columns: pd.Series, cells: list[str]) -> pd.DataFra
     return table.rename_axis(None, axis=1).reset_index()
 
 
+def against(apart: pd.DataFrame) -> pd.DataFrame:
+    """Energy scores on clips, method − rival with its 95 % interval, and the verdict in a word."""
+    label, lines = names("ucf101"), []
+    for row in apart[apart.metric == "energy_score"].itertuples():
+        verdict = "nearer" if row.high < 0 else "farther" if row.low > 0 else "undecided"
+        interval = f"{row.difference:+.2f} ({row.low:+.2f} to {row.high:+.2f})"
+        lines.append((label[row.method], label[row.rival], interval, verdict))
+    heads = ["method", "rival", "difference in energy score, 95 % interval", "the method is"]
+    return pd.DataFrame(lines, columns=heads)
+
+
+def shares_explained(apart: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
+    """How much of the squared difference networks and oracles explain that are given the answer."""
+    label = names("ucf101")
+    found = [
+        (label[row.method], f"{row.difference:.1%} ({row.low:.1%} to {row.high:.1%})")
+        for row in apart[apart.metric == "explained"].itertuples()
+    ]
+    found += [(f"oracle: {row.oracle}", f"{row.explained:.1%}") for row in limits.itertuples()]
+    return pd.DataFrame(found, columns=["given the answer", "of the squared difference"])
+
+
 def motion_shares(scores: pd.DataFrame) -> pd.DataFrame:
     """What the samples do: shares for circle / square / triangle in one cell, and how circle and
     triangle go together."""
