@@ -16,7 +16,7 @@ CODES = "exit codes: 0 all well; 1 something was skipped or failed, and is named
 
 def place(command: argparse.ArgumentParser, profile: str = "quick") -> None:
     """Which profile, and which data where."""
-    command.add_argument("--profile", default=profile, help=f"default: {profile}; see README")
+    command.add_argument("--profile", default=profile, help=f"default: {profile}; see RUNNING.md")
     command.add_argument("--data", default="scenes", help="scenes (built in, default), coco, …")
     command.add_argument("--root", help="the folder that holds the photos or clips")
 
