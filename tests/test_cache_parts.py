@@ -2,24 +2,29 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 
 import pytest
+from conftest import ASKED
 
-ASKED = "reproduce --profile smoke --tasks resaturation --methods nn gauss".split()
+from cdvae.release import notebooks
+
 PARTS = ("models/*", "scores/*.safetensors", "scores/*.json", "targets/*", "fields/*/*")
 
 
-def finish(place) -> None:
+def finish(place) -> str:
+    """Run it to its end in this checkout; what it said."""
     done = subprocess.run(
         [sys.executable, "-m", "cdvae.cli", *ASKED],
-        env=os.environ | {"CDVAE_CACHE": str(place / "cache"), "CDVAE_OUTPUT": str(place)},
+        env=os.environ | {"CDVAE_CACHE": str(place / ".cache"), "CDVAE_OUTPUT": str(place)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def tables(place) -> dict[str, bytes]:
@@ -27,13 +32,22 @@ def tables(place) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A finished run, and its tables."""
-    place = tmp_path_factory.mktemp("cache-parts")
-    finish(place)
+def whole(trial, tmp_path_factory):
+    """A finished run, of which a checkout takes over what an installed package has made."""
+    place = tmp_path_factory.mktemp("cache-parts") / "run"
+    shutil.copytree(trial[0], place)
+    said = finish(place)
+    assert " step " not in said and " scored" not in said  # keys do not hang on the place
     found = tables(place)
     assert len(found) >= 3
     return place, found
+
+
+def test_all_notebooks_ran_to_their_end(whole):
+    executed = sorted((whole[0] / "results/smoke/scenes/notebooks").glob("*.ipynb"))
+    assert [path.name for path in executed] == [p.name for p in notebooks.numbered("scenes")]
+    for path in executed:
+        assert notebooks.unfinished(notebooks.read(path)) == []
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -41,7 +55,7 @@ def test_a_cache_whose_parts_are_gone(whole, seed):
     place, before = whole
     chance = random.Random(seed)
     for part in PARTS:
-        files = sorted((place / "cache").glob(part))
+        files = sorted((place / ".cache").glob(part))
         assert files, part
         for path in files if seed == 0 else chance.sample(files, (len(files) + 1) // 2):
             path.unlink()
