@@ -168,7 +168,7 @@ def test_sliders_by_keyboard(explorer, address):
         ms = drawn(explorer, lambda slider=slider: slider.press("ArrowRight"))
         print(f"{explorer.size}: {name}, with details: {ms} ms")
     assert explorer.locator(".samples canvas").count() == 5
-    explorer.get_by_label("Component of the mixture").select_option("3")
+    explorer.get_by_label("Component").select_option("3")
     explorer.wait_for_selector(".weights li.marked")
     fields = explorer.get_by_label("Show")
     drawn(explorer, lambda: fields.select_option("fields"))

@@ -148,3 +148,17 @@ def test_an_archive_that_is_not_as_pinned_is_refused(tmp_path):
         check(path, MATHJAX)
     digest = base64.b64encode(hashlib.sha512(b"other").digest()).decode()
     check(path, Package("mathjax", "3.2.2", f"sha512-{digest}"))
+
+
+def test_figures_that_move_stand_below_their_figure():
+    from cdvae.site import pages
+
+    shot = code(shown(png("a")), shown({"text/markdown": "**Figure 7.** Resaturated."}))
+    page = cells.page_of({"cells": [text("# Samples"), shot, text("## Next")]}, "07_samples")
+    notebook = cells.written(page, lambda text: text)
+    pages.with_sliders(page, notebook)
+    kinds = [cell["cell_type"] for cell in notebook["cells"]]
+    assert kinds == ["markdown", "code", "markdown", "markdown"]
+    moving = notebook["cells"][2]["source"]
+    assert "../_static/ahead/resaturation-{seed}-{spread}.webp" in moving
+    assert 'src="../_static/ahead/resaturation-0-2.webp"' in moving and "spread 1" in moving

@@ -165,9 +165,13 @@ def written(page: Page, change: Callable[[str], str]) -> dict:
         made = {
             k: cell[k] for k in ("cell_type", "source", "outputs", "execution_count") if k in cell
         }
-        made |= {"id": f"cell-{number}", "metadata": {}}
-        if cell["cell_type"] == "markdown":
-            made["source"] = change(source(cell))
+        text = source(cell)
+        is_text = cell["cell_type"] == "markdown"
+        made |= {
+            "id": f"cell-{number}",
+            "metadata": {},
+            "source": change(text) if is_text else text,
+        }
         for output in made.get("outputs", []):
             data = output.get("data", {})
             if "text/markdown" in data:

@@ -21,22 +21,22 @@ function gaussian(sigma) {
 function blurred(image, side, sigma) {
   const weights = gaussian(sigma), radius = (weights.length - 1) / 2;
   const between = new Float64Array(side * side), made = new Float64Array(side * side);
-  for (let y = 0; y < side; y++) for (let x = 0; x < side; x++) {
-    let sum = 0;
-    for (let k = -radius; k <= radius; k++) sum += weights[k + radius] * image[mirrored(y + k, side) * side + x];
-    between[y * side + x] = sum;
+  const places = Int32Array.from({length: side + 2 * radius}, (_, k) => mirrored(k - radius, side));
+  for (let y = 0; y < side; y++) for (let k = 0; k < weights.length; k++) {
+    const from = places[y + k] * side, weight = weights[k];
+    for (let x = 0; x < side; x++) between[y * side + x] += weight * image[from + x];
   }
   for (let y = 0; y < side; y++) for (let x = 0; x < side; x++) {
     let sum = 0;
-    for (let k = -radius; k <= radius; k++) sum += weights[k + radius] * between[y * side + mirrored(x + k, side)];
+    for (let k = 0; k < weights.length; k++) sum += weights[k] * between[y * side + places[x + k]];
     made[y * side + x] = sum;
   }
   return made;
 }
 
-/** The order that sorts non-negative numbers, by radix on their bits in single precision. */
+/** The order that sorts non-negative numbers (Float32Array), by radix on their bits. */
 function sorted(values) {
-  const n = values.length, bits = new Uint32Array(new Float32Array(values).buffer);
+  const n = values.length, bits = new Uint32Array(values.buffer);
   let order = new Uint32Array(n), other = new Uint32Array(n);
   for (let k = 0; k < n; k++) order[k] = k;
   for (const shift of [0, 11, 22]) {
@@ -53,11 +53,13 @@ function sorted(values) {
 export function segments(grey, side, settings = SETTINGS) {
   const smallest = Math.max(1, Math.round(settings.smallest * side * side / CELLS));
   const scale = settings.scale / 255, image = blurred(grey, side, BLUR), n = side * side;
-  const first = [], second = [], costs = [];
+  const edges = 4 * n - 6 * side + 2; // to the right, down, and along both diagonals
+  const first = new Int32Array(edges), second = new Int32Array(edges), costs = new Float32Array(edges);
+  let e = 0;
   const pair = (y, x, v, u) => {
-    first.push(y * side + x);
-    second.push(v * side + u);
-    costs.push(Math.abs(image[y * side + x] - image[v * side + u]));
+    first[e] = y * side + x;
+    second[e] = v * side + u;
+    costs[e++] = Math.abs(image[first[e - 1]] - image[second[e - 1]]);
   };
   for (let y = 0; y < side; y++) for (let x = 1; x < side; x++) pair(y, x, y, x - 1);
   for (let y = 1; y < side; y++) for (let x = 0; x < side; x++) pair(y, x, y - 1, x);
