@@ -4,12 +4,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from cdvae.data.fields import SIZE, Task, task_named
 from cdvae.methods import method
-from cdvae.metrics import COUNTS
+from cdvae.metrics import COUNTS, score_samples
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import Profile
 from cdvae.runs.store import Run
@@ -19,8 +20,11 @@ from cdvae.training import Descent, Examples
 
 CALLS = 3  # of what is timed, of which the quickest counts; one, if it takes LONG
 LONG = 0.5  # seconds
-DRAWN_FOR = 2  # examples whose samples are timed
-FEW, MORE = 500, 2000  # training examples of which the cost of all is extrapolated, without weights
+SCORED = 5  # examples whose scores are timed
+FEW, MORE = (
+    1000,
+    8000,
+)  # training examples of which the cost of all is extrapolated, without weights
 PROCESS = 500  # MB that a process holds before it has data
 AT_ONCE = 25  # examples whose samples are held at a time (`metrics.score_samples`)
 COPIES = 6  # of the samples, while they are made and scored
@@ -76,18 +80,22 @@ def seconds_of(experiment: Experiment, run: Run) -> tuple[float, float]:
     descent = Descent(model, entry.training(settings))
     index = torch.arange(len(rows), device=device)
     step = timed(lambda: descent.update(rows, index), device)
-    model.eval()
-    drawn = timed(lambda: model.sample(rows.x_c[:DRAWN_FOR], max(COUNTS)), device)
-    return step, n_test * drawn / DRAWN_FOR
+    return step, n_test * seconds_of_scores(model.eval(), rows, device)
 
 
 def seconds_of_search(experiment: Experiment, run: Run, n_train: int) -> float:
-    """Seconds of one test example's samples by a method without weights, by so many examples."""
+    """Seconds of scoring one test example by a method without weights, given so many examples."""
     entry, task = method(run.method), task_named(run.task)
-    train, few = (examples(task, n, 1, experiment.device) for n in (n_train, 10 * DRAWN_FOR))
+    train, few = (examples(task, n, 1, experiment.device) for n in (n_train, SCORED))
     sampler, _ = entry.fit(train, few, experiment.settings(run.task), max(COUNTS))
-    drawn = timed(lambda: sampler.sample(few.x_c, max(COUNTS)), experiment.device)
-    return drawn / len(few)
+    return seconds_of_scores(sampler, few, experiment.device)
+
+
+def seconds_of_scores(sampler: Any, test: Examples, device: torch.device) -> float:
+    """Seconds of drawing and scoring the samples of one test example."""
+    x_c, x_g = test.x_c[:SCORED], test.x_g[:SCORED]
+    each = timed(lambda: score_samples(lambda part, n: sampler.sample(x_c[part], n), x_g), device)
+    return each / len(x_g)
 
 
 def examples(task: Task, n: int, code: int, device: torch.device) -> Examples:
