@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from cdvae.data.photos.intrinsic import decompose, srgb_to_linear
+from cdvae.figures import arrows
 from cdvae.postprocess import details
 from cdvae.postprocess.upsample import Upsampler, segments
 
@@ -154,3 +155,30 @@ def test_noise_is_normal_and_the_seeds_own(ask):
     assert np.array_equal(one, two) and abs(np.corrcoef(one, other)[0, 1]) < 0.03
     assert abs(one.mean()) < 0.03 and abs(one.std() - 1) < 0.02
     assert abs((np.abs(one) > 1.96).mean() - 0.05) < 0.01
+
+
+def test_arrows(ask):
+    """Regions that move alike, in three flows: places, motions and sizes."""
+    rng, flows = np.random.default_rng(2), []
+    y, x = np.mgrid[:32, :32]
+    for _ in range(3):
+        flow = rng.normal(0, 0.05, (2, 32, 32))
+        for _ in range(3):
+            centre, motion = rng.uniform(5, 27, 2), rng.normal(0, 4, 2)
+            disc = (x - centre[0]) ** 2 + (y - centre[1]) ** 2 < rng.uniform(12, 40)
+            flow += disc * motion[:, None, None]
+        flows.append(flow.astype(np.float32))
+    top = arrows.fastest(np.stack(flows))
+    found = ask(
+        "import {arrows, fastest} from './arrows.js';",
+        "[fastest(given.flows), given.flows.map((each) => arrows(each, given.top))]",
+        flows=np.stack(flows).reshape(3, -1),
+        top=top,
+    )
+    assert found[0] == pytest.approx(top, rel=1e-6)
+    for mine, flow in zip(found[1], flows, strict=True):
+        wanted = arrows.arrows(flow, top)
+        assert [each["cells"] for each in mine] == [each.cells for each in wanted] and wanted
+        for one, other in zip(mine, wanted, strict=True):
+            ours = [one[name] for name in ("x", "y", "dx", "dy")]
+            assert ours == pytest.approx(list(other[:4]), abs=1e-4)

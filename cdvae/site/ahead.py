@@ -129,7 +129,7 @@ def pointed(picture: np.ndarray, flow: np.ndarray, top: float) -> np.ndarray:
     axis = figure.add_axes((0, 0, 1, 1))
     axis.imshow(picture, interpolation="nearest")
     axis.set_axis_off()
-    arrows.draw_arrows(axis, picture.shape[:2], flow, top, arrows.lengthened(top))
+    arrows.draw_arrows(axis, picture.shape[:2], flow, arrows.lengthened(top))
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3] / 255
 

@@ -43,6 +43,7 @@ function* beside(k) {
 }
 
 function arrow(flow, region) {
+  region.sort((a, b) => a - b); // of two cells as near the first counts
   const n = SIZE * SIZE, mean = (of) => region.reduce((sum, k) => sum + of(k), 0) / region.length;
   const y = mean((k) => Math.floor(k / SIZE)), x = mean((k) => k % SIZE);
   const far = (k) => Math.hypot(Math.floor(k / SIZE) - y, (k % SIZE) - x);
