@@ -49,7 +49,8 @@ def test_links_lead_somewhere(page):
 def test_every_error_is_shown_by_a_step():
     text = PAGES[0].read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \|(.*)", text, re.M)
-    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1)) and len(rows) > 25
+    numbers = sorted(int(number) for number, _ in rows)  # a point that moves keeps its number
+    assert numbers == list(range(1, len(rows) + 1)) and len(rows) > 25
     claims = text.split("## Claims")[1].split("## Open")[0]
     for number, row in rows:
         assert "01_derivation.ipynb#" in row or f"| {number} |" in claims
