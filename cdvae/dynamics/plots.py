@@ -139,7 +139,7 @@ def motion_histograms(histograms: pd.DataFrame) -> Figure:
     shown = sorted(rows("shapes"), key=lambda row: row.name != "truth")
     shown = [row for row in shown if row.name in found and not row.given]
     with plt.rc_context(STYLE):
-        figure, axes = panels(len(shown), len(COLUMNS), 1.55, 1.5 * len(shown))
+        figure, axes = panels(len(shown), len(COLUMNS), 1.35, 1.1 * len(shown))
         for line, row in zip(axes, shown, strict=True):
             mine = histograms[histograms.method == row.name].sort_values("bin")
             for axis, column in zip(line, COLUMNS, strict=True):
