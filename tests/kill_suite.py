@@ -3,9 +3,9 @@
     python tests/kill_suite.py --kills 100
 
 Each run is killed (SIGKILL, the whole process group) at a random moment, half of them while
-notebooks and figures are written; between runs random files of the cache are deleted. At the end
-every result file must be equal to the bit but for times, and nothing may be left behind. The count
-goes to results/reliability.csv.
+notebooks and figures are written; between runs random files of the cache are deleted. After
+every twenty kills the run is let end: every result file must be equal to the bit but for times, and
+nothing may be left behind. The count so far goes to results/reliability.csv.
 """
 
 import argparse
