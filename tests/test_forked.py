@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
@@ -77,6 +80,34 @@ def test_one_that_fails_or_dies_is_told_and_the_others_run(ran):
         "05_e.failed.ipynb",
         "06_f.failed.ipynb",
     }
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from cdvae.release import notebooks
+from cdvae.runs.parameters import PARAMETERS
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    list(notebooks.run_each([(path, path.with_name("out.ipynb"), PARAMETERS)]))
+"""
+
+
+def test_a_kernel_ends_with_a_killed_run(tmp_path):
+    code = f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))"
+    cells = [nbformat.v4.new_code_cell(f"{code}\ntime.sleep(900)")]
+    made = nbformat.v4.new_notebook(cells=cells, metadata=notebooks.plain_metadata({}))
+    (tmp_path / "01_a.ipynb").write_text(nbformat.writes(made))
+    (tmp_path / "run.py").write_text(KILLED)
+    command = [sys.executable, str(tmp_path / "run.py"), str(tmp_path / "01_a.ipynb")]
+    victim = subprocess.Popen(command)
+    while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()):
+        assert victim.poll() is None
+        time.sleep(0.1)
+    kernel = psutil.Process(int((tmp_path / "pid").read_text()))
+    victim.kill()
+    victim.wait()
+    assert not psutil.wait_procs([kernel], timeout=60)[1]
 
 
 def test_captions_of_notebooks_that_draw_at_once_are_all_kept(tmp_path):

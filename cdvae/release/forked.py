@@ -8,6 +8,7 @@ Linux), kernels start as ever.
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint
@@ -15,6 +16,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+
+from cdvae.tools.chunks import end_with_parent
 
 NAME = "cdvae-forked"
 KERNEL = "ipykernel_launcher"  # the module that a kernel's command runs
@@ -94,11 +97,12 @@ class Fork:
 
 
 def serve(arguments: list[str], env: dict[str, str], folder: str) -> None:
-    """Be a kernel, in a session of its own; ends with the process that it was forked from."""
+    """Be a kernel, in a session of its own; it never outlives the process that started it."""
     import matplotlib
     import torch
     from ipykernel.kernelapp import IPKernelApp
 
+    threading.Thread(target=end_with_parent, daemon=True).start()
     os.setsid()
     os.environ.clear()
     os.environ.update(env)
@@ -106,4 +110,4 @@ def serve(arguments: list[str], env: dict[str, str], folder: str) -> None:
     sys.path.insert(0, "")
     matplotlib.rcParams["backend"] = env.get("MPLBACKEND", INLINE)  # it has been imported already
     torch.set_num_threads(1)  # several kernels share the cores
-    IPKernelApp.launch_instance(argv=arguments, parent_handle=os.getppid())
+    IPKernelApp.launch_instance(argv=arguments)
