@@ -15,15 +15,16 @@ from matplotlib.figure import Figure
 
 from cdvae import checkpoints
 from cdvae.checkpoints import Checkpoint
+from cdvae.data.fields import task_named
 from cdvae.data.sources import data_set
 from cdvae.dynamics.experiment import FrameExperiment
 from cdvae.dynamics.results import finish, open_dynamics
 from cdvae.explore.panel import Panel
-from cdvae.figures import captions, fields, samples, shown
+from cdvae.figures import captions, diagrams, fields, samples, scores, shown
 from cdvae.figures.gallery import Gallery
-from cdvae.figures.scores import figure4
 from cdvae.figures.style import picture_at, save
 from cdvae.methods import method
+from cdvae.model import CDVAE
 from cdvae.report import chapters, results, verdicts
 from cdvae.runs.experiment import Experiment, open_runs
 from cdvae.runs.parameters import PARAMETERS, checked
@@ -64,9 +65,48 @@ class Study:
     def figure_path(self, name: str) -> Path:
         return results.figures_folder(self.profile, self.data) / name
 
+    def figure2(self) -> Figure:
+        """The network of the first tied model, with its sizes; written beside the figures."""
+        tied = [run.method for run in self.joint() if issubclass(method(run.method).model, CDVAE)]
+        name = "gauss" if "gauss" in tied or not tied else tied[0]
+        built = method(name).build(task_named(self.tasks[0]), self.experiment.profile)
+        return self.written("figure2", diagrams.figure2(built))
+
+    def graphical_models(self) -> Figure:
+        """The conditional VAE and CDVAE; written beside the figures."""
+        layers = len(self.experiment.profile.network.latents)
+        return self.written("graphical_models", diagrams.graphical_models(layers))
+
+    def written(self, name: str, figure: Figure) -> Figure:
+        save(figure, self.figure_path(name))
+        return figure
+
     def figure4(self) -> Figure:
         """Best error against variance."""
-        return figure4(self.scores)
+        return scores.figure4(self.scores)
+
+    def tables(self) -> None:
+        """Show Tables 1–4 as far as there are scores for them."""
+        from IPython.display import Markdown, display
+
+        for number, table in results.all_tables(self.scores).items():
+            display(Markdown(f"**{results.TITLES[number]}**"))
+            display(results.readable(table, number).style.hide(axis="index"))
+
+    def training_curves(self) -> Figure:
+        """Training and validation loss by step, of the learned methods."""
+        return scores.training_curves(self.histories(self.learned()))
+
+    def information(self) -> Figure:
+        """How many nats each code of x_g holds, of the joint models."""
+        return scores.information(self.histories(self.joint()))
+
+    def histories(self, runs: list[Run]) -> dict[str, dict[str, list[dict]]]:
+        """What was recorded at each check, by task and method."""
+        found: dict[str, dict[str, list[dict]]] = {}
+        for run in runs:
+            found.setdefault(run.task, {})[run.method] = self.experiment.history(run)
+        return found
 
     def explorer(self) -> Panel:
         """Sliders over the project's models and those of this study."""
@@ -146,34 +186,38 @@ def open_own(namespace: dict[str, Any], methods: list[str], steps: int) -> Study
     return Study(experiment, runs, verdicts.finish(experiment, runs, quiet=True))
 
 
-def tables(study: Study) -> None:
-    """Show Tables 1–4 as far as there are scores for them."""
-    from IPython.display import Markdown, display
-
-    for number, table in results.all_tables(study.scores).items():
-        display(Markdown(f"**{results.TITLES[number]}**"))
-        display(results.readable(table, number).style.hide(axis="index"))
-
-
-def match(what: str, expected: Any, computed: Any, tolerance: float = 0.0) -> bool:
-    """Print what was expected and what was computed, and return whether they match.
+def check(what: str, expected: Any, computed: Any, tolerance: float = 0.0) -> None:
+    """Print one ✓ if `computed` is what is expected; raises AssertionError if it is not.
 
     Both are numbers, arrays or tensors (compared by their largest difference, which may be as
     large as `tolerance`), or SymPy expressions (equal if their difference simplifies to 0).
     """
-    if hasattr(computed, "simplify"):
-        far, texts = float((expected - computed).simplify() != 0), (expected, computed)
-    else:
-        far = np.abs(np.asarray(expected) - np.asarray(computed)).max()
-        texts = brief(expected), brief(computed)
-    is_match = bool(far <= tolerance)
-    within = f" (within {tolerance:.1g})" if tolerance else ""
-    print(f"{what}\n    expected {texts[0]}, computed {texts[1]}, match {is_match}{within}")
-    return is_match
+    assert distance(expected, computed) <= tolerance, differs(what, expected, computed)
+    print(f"✓ {what}: {brief(computed)}")
+
+
+def refute(what: str, claimed: Any, computed: Any, tolerance: float = 0.0) -> None:
+    """Print one ✓ if a claim is further than `tolerance` from what holds; raises AssertionError
+    if it is not. Compares as `check` does."""
+    assert distance(claimed, computed) > tolerance, f"{what}: holds after all, {brief(computed)}"
+    print(f"✓ refuted: {what}: {brief(claimed)}; right is {brief(computed)}")
+
+
+def distance(first: Any, second: Any) -> float:
+    """The largest difference of numbers, arrays or tensors; of expressions 0 or 1."""
+    if hasattr(second, "simplify"):
+        return float((first - second).simplify() != 0)
+    return float(np.abs(np.asarray(first) - np.asarray(second)).max())
+
+
+def differs(what: str, expected: Any, computed: Any) -> str:
+    return f"{what}: expected {brief(expected)}, computed {brief(computed)}"
 
 
 def brief(value: Any) -> str:
-    """A number, or the first few of an array, with six digits."""
+    """An expression, a number, or the first few of an array, with six digits."""
+    if hasattr(value, "simplify"):
+        return str(value)
     numbers = np.ravel(value)
     text = ", ".join(f"{float(number):.6g}" for number in numbers[:3])
     return f"[{text}{', …' * (numbers.size > 3)}]" if np.ndim(value) else text

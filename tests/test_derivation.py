@@ -1,4 +1,4 @@
-"""Notebook 01: it runs, its checks can fail, and its drawings are right."""
+"""Notebooks 01, 14 and 15: they run, their checks can fail, and their drawings are right."""
 
 import re
 from pathlib import Path
@@ -9,76 +9,75 @@ import pytest
 import sympy as sp
 import torch
 
-from cdvae import gaussian, guidance, model
+from cdvae import gaussian, guidance, model, networks
 from cdvae.data.fields import TASKS
 from cdvae.dvae import DVAE, Ladder
 from cdvae.figures import diagrams
 from cdvae.figures.style import save
 from cdvae.methods import cvae, method
-from cdvae.notebook import match, open_data
+from cdvae.notebook import check, refute
 from cdvae.release import notebooks
 from cdvae.report import paper
 from cdvae.runs.settings import load_profile
 from cdvae.ties import GaussianTie, MDNTie
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOK = ROOT / "notebooks" / "01_derivation.ipynb"
-CELLS = notebooks.read(NOTEBOOK)["cells"]
+NAMES = ("01_derivation", "14_appendix", "15_fine_print")
+CELLS = {name: notebooks.read(ROOT / "notebooks" / f"{name}.ipynb")["cells"] for name in NAMES}
 
 
 def code(cells: list[dict]) -> list[str]:
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
-def steps() -> dict[int, list[dict]]:
-    """The cells under each numbered heading."""
+def steps(name: str) -> dict[int, list[dict]]:
+    """The cells under each numbered heading of a notebook."""
     found, number = {}, None
-    for cell in CELLS:
-        heading = re.search(r"^##+ (\d+|[A-Z] ·)", "".join(cell["source"]), re.M)
-        if cell["cell_type"] == "markdown" and heading:
-            number = re.findall(r"^##+ (\d+|[A-Z] ·)", "".join(cell["source"]), re.M)[-1]
-            number = int(number) if number.isdecimal() else None
+    for cell in CELLS[name]:
+        headings = re.findall(r"^##+ (\d+|\S)", "".join(cell["source"]), re.M)
+        if cell["cell_type"] == "markdown" and headings:
+            number = int(headings[-1]) if headings[-1].isdecimal() else None
         if number:
             found.setdefault(number, []).append(cell)
     return found
 
 
 def run_step(number: int) -> None:
-    """Run one step of the notebook alone: the set-up, all imports, and its own cells."""
-    setup = next(text for text in code(CELLS) if "set_default_dtype" in text)
-    imports = [
-        line
-        for text in code(CELLS)
-        for line in text.splitlines()
-        if re.match("(from|import) ", line)
-    ]
-    names = {"study": open_data({"profile": "smoke"})}
+    """Run one step alone: its notebook's set-up and imports, and its own cells."""
+    (name,) = (name for name in NAMES if number in steps(name))
+    first = next(k for k, cell in enumerate(CELLS[name]) if cell in steps(name)[min(steps(name))])
+    setup = code(CELLS[name][:first])[1:]  # the first cell has the parameters
+    names = {"profile": "smoke"}
     default, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     try:
-        for text in (setup, "\n".join(imports), *code(steps()[number])):
-            exec(compile(text, f"step {number}", "exec"), names)
+        with plt.rc_context():
+            for text in (*setup, *code(steps(name)[number])):
+                exec(compile(text, f"step {number}", "exec"), names)
     finally:
         torch.set_default_dtype(default)
         torch.set_grad_enabled(grad)
 
 
-def test_it_runs_as_the_other_notebooks_do(reproduced):
-    executed = notebooks.read(reproduced / "results/smoke/scenes/notebooks" / NOTEBOOK.name)
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_as_the_other_notebooks_do(name, reproduced):
+    executed = notebooks.read(reproduced / f"results/smoke/scenes/notebooks/{name}.ipynb")
     assert notebooks.unfinished(executed) == []
+
+
+def test_its_drawings_are_written(reproduced):
     for name in ("figure2", "graphical_models"):
         for suffix in (".png", ".pdf"):
             assert (reproduced / "figures/smoke/scenes" / name).with_suffix(suffix).exists()
 
 
-def test_every_step_has_a_check_and_every_check_an_assertion():
-    numbered = steps()
-    assert list(numbered) == list(range(1, len(numbered) + 1)) and len(numbered) >= 25
-    for number, cells in numbered.items():
-        text = "\n".join(code(cells))
-        asserted = re.findall(r"assert (?:not )?match\(", text)
-        assert len(asserted) == len(re.findall(r"\bmatch\(", text))
-        assert asserted or number == 28  # a table of ratios, with nothing to match
-    assert all(len(text.splitlines()) <= 25 for text in code(CELLS))
+def test_every_step_is_in_one_notebook_and_has_a_check():
+    numbers = sorted(number for name in NAMES for number in steps(name))
+    assert numbers == list(range(1, 30))
+    for name in NAMES:
+        for number, cells in steps(name).items():
+            checked = re.search(r"^\s*(check|refute)\(", "\n".join(code(cells)), re.M)
+            assert checked or number == 28  # a table of ratios, with nothing to check
+        assert all(len(text.splitlines()) <= 32 for text in code(CELLS[name]))
 
 
 def twice(function):
@@ -100,7 +99,6 @@ def exact_conditional(self, z_c, generator=None):
 
 
 BROKEN = {
-    "KL in the bound": (1, gaussian, "kl", twice(gaussian.kl)),
     "KL": (2, gaussian, "kl", reversed_kl),
     "CVAE": (5, cvae.gaussian, "kl", twice(gaussian.kl)),
     "sampling from the top": (7, DVAE, "descend", lambda self, z, generator=None: z),
@@ -114,7 +112,7 @@ BROKEN = {
     "what is drawn": (15, GaussianTie, "sample", exact_conditional),
     "expected cost": (16, GaussianTie, "cost", twice(GaussianTie.cost)),
     "loss without the tie": (18, GaussianTie, "cost", lambda self, c, g: 0 * c.sum(1)),
-    "loss without 2π": (18, gaussian, "LOG_2PI", 0.0),
+    "loss without 2π": (18, networks, "LOG_2PI", 0.0),
     "crossing the tie": (19, GaussianTie, "sample", exact_conditional),
     "MDN cost": (20, MDNTie, "cost", twice(MDNTie.cost)),
     "MDN draws": (20, MDNTie, "sample", lambda self, z_c, generator: torch.zeros_like(z_c)),
@@ -138,18 +136,31 @@ def test_the_same_steps_pass_alone(number):
     run_step(number)
 
 
-def test_match_compares_numbers_arrays_and_expressions(capsys):
+def test_a_check_says_so_once_or_fails(capsys):
     x = sp.symbols("x")
-    assert match("number", 1.0, 1.05, 0.1)
-    assert capsys.readouterr().out == (
-        "number\n    expected 1, computed 1.05, match True (within 0.1)\n"
-    )
-    assert not match("number", 1.0, 1.05)
-    assert match("arrays", np.zeros(3), torch.zeros(3))
-    assert not match("arrays", 0.0, np.array([0.0, 0.0, 1e-6]), 1e-9)
-    assert not match("arrays", 0.0, np.array([0.0, np.nan]), 1e-9)
-    assert match("expressions", (x + 1) ** 2, x**2 + 2 * x + 1)
-    assert not match("expressions", (x + 1) ** 2, x**2)
+    check("number", 1.0, 1.05, 0.1)
+    refute("a claim", 1.0, 1.05)
+    check("arrays", np.zeros(3), torch.zeros(3))
+    check("expressions", (x + 1) ** 2, x**2 + 2 * x + 1)
+    refute("expressions", (x + 1) ** 2, x**2)
+    assert capsys.readouterr().out.splitlines() == [
+        "✓ number: 1.05",
+        "✓ refuted: a claim: 1; right is 1.05",
+        "✓ arrays: [0, 0, 0]",
+        "✓ expressions: x**2 + 2*x + 1",
+        "✓ refuted: expressions: (x + 1)**2; right is x**2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expected", "computed"),
+    [(1.0, 1.05), (0.0, np.array([0.0, 0.0, 1e-6])), (0.0, np.array([0.0, np.nan]))],
+)
+def test_a_check_fails(expected, computed):
+    with pytest.raises(AssertionError, match="what: expected"):
+        check("what", expected, computed, 1e-9)
+    with pytest.raises(AssertionError, match="holds after all"):
+        refute("what", expected, expected, 1e-9)
 
 
 @pytest.mark.parametrize("name", ["gauss", "mdn12", "shallow"])

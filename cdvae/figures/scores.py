@@ -67,7 +67,7 @@ def scatter(axis, values: dict, title: str, unit: str) -> None:
 
 
 def training_curves(histories: dict[str, dict[str, list[dict]]]) -> Figure:
-    """Training (thin) and validation loss (thick) by step: {task: {method: history}}.
+    """Training (dotted) and validation loss (solid) by step: {task: {method: history}}.
 
     The joint models have the upper row; the losses of the others are on other scales. A row
     without models is left out.
@@ -89,7 +89,7 @@ def curves(axis, methods: dict[str, list[dict]], title: str) -> None:
     """Loss by step in one panel; the axis leaves out the first check's fall."""
     for name, rows in methods.items():
         table, colour = pd.DataFrame(rows), look(name)[0]
-        axis.plot(table.step, table.train_loss, color=colour, lw=0.7)
+        axis.plot(table.step, table.train_loss, color=colour, lw=1.0, ls=":")
         axis.plot(table.step, table.valid_loss, color=colour, lw=1.6, label=label(name))
     axis.set(title=title, xlabel="step", ylabel="loss (nats per example)")
     axis.xaxis.get_major_locator().set_params(integer=True)
@@ -99,6 +99,9 @@ def curves(axis, methods: dict[str, list[dict]], title: str) -> None:
         axis.set_ylim(min(late) - margin, max(late) + margin)
 
 
+SHADES = ("#004C7A", "#56B4E9", "#CCE5F6")  # of codes, the top one first
+
+
 def information(histories: dict[str, dict[str, list[dict]]]) -> Figure:
     """Where the information sits: KL of each layer of the x_g model at its best check, in nats.
 
@@ -106,16 +109,18 @@ def information(histories: dict[str, dict[str, list[dict]]]) -> Figure:
     """
     with plt.rc_context(STYLE):
         figure, axes = panels(1, len(histories), 3.0, 2.2)
-        shades = ("#0072B2", "#56B4E9", "#CCE5F6")
         for axis, (task, methods) in zip(axes[0], histories.items(), strict=True):
             names = [name for name in methods if layer_count(methods[name][-1])]
+            counts = np.array([layer_count(methods[name][-1]) for name in names])
             left = np.zeros(len(names))
-            layers = max(layer_count(methods[name][-1]) for name in names)
-            for layer in range(layers, 0, -1):
-                width = [best_row(methods[name]).get(f"valid_kl_g{layer}", 0.0) for name in names]
-                text = f"$z_{layer}$" + (" (top)" if layer == layers else "")
-                shade = shades[(layer - 1) % len(shades)]
-                axis.barh([label(n) for n in names], width, left=left, color=shade, label=text)
+            for below in range(counts.max()):  # codes below the top
+                best = [best_row(methods[name]) for name in names]
+                layers = counts - below
+                pairs = zip(best, layers, strict=True)
+                width = [row.get(f"valid_kl_g{k}", 0.0) for row, k in pairs]
+                text = "top code, tied" if below == 0 else f"$z_{counts.max() - below}$"
+                bars = {"color": SHADES[below % len(SHADES)], "label": text}
+                axis.barh([label(name) for name in names], width, left=left, **bars)
                 left += width
             axis.set(title=task, xlabel="KL(q ‖ p) of $z_g$ (nats per example)")
             axis.invert_yaxis()

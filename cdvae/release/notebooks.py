@@ -27,6 +27,7 @@ FRAMES = "08_visual_dynamics"  # the notebook with data and models of its own
 EXPLORER = "09_explore"  # the notebook that reads the checkpoints
 CHAPTERS = ("10_verdict", "12_studies")  # the notebooks that read the tables of every data set
 OWN = "11_your_own"  # the notebook with methods of its own
+WHY = "13_why"  # the notebook that compares with the truth
 PNG = "image/png"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -65,7 +66,7 @@ def profile_of(path: Path) -> str:
 
 def data_of(path: Path) -> tuple[str, ...]:
     """The data sets that a notebook is for, first the one that the committed notebook shows."""
-    own = {FRAMES: ("shapes",), OWN: ("scenes",)}
+    own = {FRAMES: ("shapes",), OWN: ("scenes",), WHY: ("scenes",)}
     return own.get(path.stem, tuple(data_sets()))
 
 
