@@ -22,6 +22,7 @@ COLOURS = {"better": "#0072B2", "worse": "#D55E00", "undecided": "#999999"}
 
 FIXED = "nearest of 100 fixed fields (k-means)"  # a row of limits.csv
 KINDS = {"paper": "#0072B2", "extension": "#009E73", "rival": "#D55E00", "control": "#777777"}
+OTHERS = "#882255"  # a reader's own methods, which their labels name
 WHOSE = {
     "paper": "the paper's joint models",
     "extension": "codes in space, added here",
@@ -84,7 +85,7 @@ def fixed(chapter: Chapter, task: str, score: str) -> list[tuple[str, float, flo
 def colour_of(name: str) -> str:
     """The colour of whose method it is; nearest neighbour and CVAE are the paper's rivals."""
     kind = method(name).kind
-    return KINDS["rival" if name in BASELINES else kind]
+    return KINDS.get("rival" if name in BASELINES else kind, OTHERS)
 
 
 def forest(chapter: Chapter, scores: tuple[str, ...], tasks: list[str] | None = None) -> Figure:
