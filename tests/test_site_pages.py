@@ -44,7 +44,17 @@ def test_mentions_of_figures_lead_to_them(places):
         led("as in Figure 4, not Figure 9")
         == "as in [Figure 4](05.ipynb#05-figure-4), not Figure 9"
     )
-    for text in ("## Figure 4", "**Figure 4.** Own.", "`Figure 4`", "$$\nFigure 4\n$$"):
+    places.figures["08.2"] = ("notebooks/00.ipynb", "00-figure-08-2")
+    assert led("Figure 08.2. Figure 4.") == (
+        "[Figure 08.2](#00-figure-08-2). [Figure 4](05.ipynb#05-figure-4)."
+    )
+    for text in (
+        "## Figure 4",
+        "**Figure 4.** Own.",
+        "**Figure 08.2.** Own.",
+        "`Figure 4`",
+        "$$\nFigure 4\n$$",
+    ):
         assert led(text) == text
 
 
@@ -99,6 +109,9 @@ def test_pictures_get_their_captions_numbers_and_texts():
     assert ":alt: three bars" in third and "**Figure.** What came." in third
     assert page.cells[2]["source"] == "## Next\n\nMore."
     assert cells.numbered([page]) == {"6": ("07_figures", "07-figure-6")}
+    own = code(shown(png("e"))), text("**Figure 14.1** What is tied.\n\nMore.")
+    [picture] = cells.page_of({"cells": list(own)}, "14_appendix").pictures
+    assert (picture.name, picture.number) == ("14-figure-14-1", "14.1")
 
 
 def test_tables_are_html_5():

@@ -111,7 +111,8 @@ def captioned(picture: Picture, text: str, page: Page) -> None:
     picture.number = words.FIGURE.match(text)[1] or ""
     if picture.number:
         same = sum(each.number == picture.number for each in page.pictures)
-        picture.name = f"{page.stem[:2]}-figure-{picture.number}" + f"-{same}" * (same > 1)
+        number = picture.number.replace(".", "-")
+        picture.name = f"{page.stem[:2]}-figure-{number}" + f"-{same}" * (same > 1)
 
 
 def directive(picture: Picture) -> dict:
