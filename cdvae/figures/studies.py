@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from cdvae.figures.style import STYLE, finished, legend_below, look_of, panels, watermark
 from cdvae.methods import label, look, method, ordered
 from cdvae.report.chapters import Chapter, oriented, over_variants
-from cdvae.report.claims import BASELINES
 from cdvae.report.results import summary
 from cdvae.runs.measures import metric
 
@@ -83,9 +82,10 @@ def fixed(chapter: Chapter, task: str, score: str) -> list[tuple[str, float, flo
 
 
 def colour_of(name: str) -> str:
-    """The colour of whose method it is; nearest neighbour and CVAE are the paper's rivals."""
-    kind = method(name).kind
-    return KINDS.get("rival" if name in BASELINES else kind, OTHERS)
+    """The colour of whose method it is; of the papers' rows those that are no joint model rival."""
+    entry = method(name)
+    is_rival = entry.kind == "paper" and not entry.is_joint
+    return KINDS.get("rival" if is_rival else entry.kind, OTHERS)
 
 
 def forest(chapter: Chapter, scores: tuple[str, ...], tasks: list[str] | None = None) -> Figure:
