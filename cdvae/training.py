@@ -83,7 +83,7 @@ def mean_loss(model: nn.Module, examples: Examples, batch_size: int, seed: int) 
 
 
 def check_finite(names: list[str], rows: Tensor, first: int) -> None:
-    """Raise NotFinite if a loss was no number to descend on; rows (steps, terms) from step `first`."""
+    """Raise NotFinite if a loss was no number to descend on; rows (steps, terms) from `first`."""
     wrong = ~torch.isfinite(rows[:, names.index("loss")])
     if not wrong.any():
         return

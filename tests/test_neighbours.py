@@ -6,6 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from sklearn.neighbors import NearestNeighbors
 
+from cdvae import nearest
 from cdvae.methods.neighbours import SPACES, NearestNeighbour, fit_neighbours, gaussian_blur
 from cdvae.training import Examples
 
@@ -44,6 +45,33 @@ def test_neighbours_are_scikit_learns():
     reference = NearestNeighbors(n_neighbors=10).fit(x_c.flatten(1)).kneighbors(queries.flatten(1))
     np.testing.assert_array_equal(model.nearest(queries, 10), reference[1])
     assert torch.equal(model.sample(queries, 10), x_g[torch.from_numpy(reference[1])])
+
+
+@pytest.mark.parametrize("noise", [0.02, 1.0])
+def test_what_sketches_leave_out_is_no_neighbour(noise, monkeypatch):
+    """Smooth rows, of which a sketch tells nearly all, and noise, of which it tells little."""
+    for name, size in (("SKETCH", 8), ("SAMPLE", 50), ("MANY", 100), ("VALUES", 20_000)):
+        monkeypatch.setattr(nearest, name, size)
+    rng = np.random.default_rng(0)
+    smooth = rng.normal(size=(620, 6)) @ rng.normal(size=(6, 40))
+    rows = torch.from_numpy(smooth + noise * rng.normal(size=smooth.shape)).float()
+    keys, queries = rows[:600], rows[600:]
+    search, asked = nearest.NearestRows(keys), []
+    if noise == 1.0:
+        by_products = search.by_products
+        search.by_products = lambda x, n: asked.append(n) or by_products(x, n)
+    assert search.basis is not None
+    index, squared = search(queries, 9)
+    reference = NearestNeighbors(n_neighbors=9).fit(keys).kneighbors(queries)
+    np.testing.assert_array_equal(index, reference[1])
+    np.testing.assert_allclose(squared.sqrt(), reference[0], rtol=1e-4)
+    assert bool(asked) == (noise == 1.0)
+
+
+def test_of_equal_rows_the_first_are_taken():
+    keys = torch.ones(7, 3)
+    index, squared = nearest.NearestRows(keys)(keys[:2], 4)
+    assert index.tolist() == 2 * [[0, 1, 2, 3]] and not squared.any()
 
 
 def test_too_many_neighbours_are_refused():

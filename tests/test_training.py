@@ -8,7 +8,7 @@ from cdvae.data.fields import TASKS
 from cdvae.methods import method
 from cdvae.model import Batch
 from cdvae.runs.settings import load_profile
-from cdvae.training import Examples, NotFinite, fit, guidance_weight, kl_weight
+from cdvae.training import Descent, Examples, NotFinite, fit, guidance_weight, kl_weight
 
 PROFILE = load_profile("smoke")
 
@@ -32,6 +32,36 @@ def test_same_seed_gives_equal_bits_and_another_seed_does_not():
         assert torch.equal(a, b)
     assert [row["valid_loss"] for row in rows] == [row["valid_loss"] for row in rows_again]
     assert not torch.equal(next(first.parameters()), next(other.parameters()))
+
+
+def test_a_step_is_that_of_adam_on_each_weight_with_gradients_scaled_to_a_norm():
+    """The loop keeps all weights in one vector; torch's own Adam and clipping keep them apart.
+
+    CVAE has no batch normalisation, before which a bias has no gradient but rounding.
+    """
+    settings = load_profile("smoke", training={"gradient_norm": 5.0}).training
+    models = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        models.append(method("cvae").build(TASKS["resaturation"], PROFILE))
+    data, index = examples(64, 0), torch.arange(64)
+    descent, reference = Descent(models[0], settings), models[1]
+    optimiser = torch.optim.Adam(reference.parameters(), settings.learning_rate)
+    for step in range(2):
+        torch.manual_seed(step)
+        batch = data.batch(index, *descent.weighing())
+        optimiser.param_groups[0]["lr"] = descent.schedule.get_last_lr()[0]
+        optimiser.zero_grad()
+        reference.loss(batch)["loss"].backward()
+        nn.utils.clip_grad_norm_(reference.parameters(), settings.gradient_norm)
+        optimiser.step()
+        torch.manual_seed(step)
+        descent.update(data, index)
+    descent.release()
+    places = {part.untyped_storage().data_ptr() for part in models[0].parameters()}
+    assert len(places) == len(list(models[0].parameters()))
+    for a, b in zip(models[0].parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-3)
 
 
 def test_schedules():

@@ -15,6 +15,9 @@ def add_to(commands) -> None:
     one.set_defaults(action=data)
     one = actions.add_parser("explore", help="how fast the explorer opens and draws again")
     one.set_defaults(action=explore)
+    one = actions.add_parser("all", help="every speed that is stated: results/speed.csv")
+    one.add_argument("--against", default="b3b4961", help="a commit to compare with")
+    one.set_defaults(action=everything)
 
 
 def training(options: argparse.Namespace) -> None:
@@ -35,3 +38,9 @@ def explore(options: argparse.Namespace) -> None:
     from cdvae.studies.speed_of_explorer import report
 
     print(report())
+
+
+def everything(options: argparse.Namespace) -> None:
+    from cdvae.studies.speed_all import run
+
+    print(run(options.against))
