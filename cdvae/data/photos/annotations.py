@@ -154,7 +154,7 @@ def boxes_in(
     column: the place of each category, by its id.
     """
     found: dict[Any, list] = {number: [] for number in images}
-    seen, crowds, flat = set(), 0, 0
+    ids, crowds, flat = set(), 0, 0
     for k, entry in enumerate(entries):
         image, category = id_of(entry, "image_id"), id_of(entry, "category_id")
         box = numbers(entry.get("bbox"), 4) if isinstance(entry, dict) else None
@@ -166,17 +166,20 @@ def boxes_in(
             odd[label("annotation", k, entry)] = "of an unknown category"
         elif box is None:
             odd[label("annotation", k, entry)] = "a box that is not four numbers"
-        elif (same := (id_of(entry, "id"), image, category, box)) in seen and same[0] is not None:
-            odd[label("annotation", k, entry)] = "said twice: it counts once"
         else:
-            seen.add(same)
             (x, y, w, h), (width, height) = box, images[image][1]
             x0, x1 = (min(max(edge, 0.0), width) for edge in (x, x + w))
             y0, y1 = (min(max(edge, 0.0), height) for edge in (y, y + h))
             if x1 <= x0 or y1 <= y0:
                 flat += 1
-            else:
-                found[image].append((x0, y0, x1, y1, column[category]))
+                continue
+            number, row = id_of(entry, "id"), (x0, y0, x1, y1, column[category])
+            if number in ids and row in found[image]:
+                odd[label("annotation", k, entry)] = "said twice: it counts once"
+                continue
+            found[image].append(row)
+            if number is not None:
+                ids.add(number)
     return found, crowds, flat
 
 
