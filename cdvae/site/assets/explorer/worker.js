@@ -129,7 +129,10 @@ async function run(model, layers, choices, noise) {
 
 /** A page: what is given, and the samples in the way that was chosen. */
 async function page({about, model, choices, map}) {
+  session(model).catch(() => {}); // compiles beside what follows; `run` waits for it
   const one = await subject(about), {task} = model, layers = one.layersOf(task);
+  const withDetails = choices.view !== 'fields' && task !== 'motion';
+  if (withDetails) one.upsampler ||= new Upsampler(pictures.grey(one.rgba), one.side);
   const {fields, reproduced, weights} = await run(model, layers, choices);
   const isFlow = task === 'motion', small = (rgba) => ({rgba, side: SIZE});
   const coloured = (field) => small(isFlow ? pictures.flowColours(field) : pictures.scalarColours(field, map));
@@ -137,9 +140,8 @@ async function page({about, model, choices, map}) {
   const given = small(pictures.planesAsRgba(layers.x_c, model.channels_c, isLinear));
   let tiles;
   if (choices.view === 'fields') tiles = fields.map(coloured);
-  else if (isFlow) tiles = fields.map((flow) => ({rgba: one.rgba.slice(), side: one.side, flow}));
+  else if (!withDetails) tiles = fields.map((flow) => ({rgba: one.rgba.slice(), side: one.side, flow}));
   else {
-    one.upsampler ||= new Upsampler(pictures.grey(one.rgba), one.side);
     const up = (field) => one.upsampler.upsample(field);
     const make = task === 'relighting' ? pictures.relit : pictures.resaturated;
     tiles = fields.map((field) => ({rgba: make(one.rgba, field, reproduced, up, one.isScene), side: one.side}));
