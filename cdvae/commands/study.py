@@ -3,22 +3,27 @@
 import argparse
 from pathlib import Path
 
-from cdvae.commands.options import compute, place
+from cdvae.commands.options import compute, crew, place, spread
 
 
 def add_to(commands) -> None:
     """Add these commands."""
-    command = commands.add_parser("study", help="search, ablations, limits, cost, upsampling, mit")
+    command = commands.add_parser("study", help="search, ablations, limits, cost, scaling, …")
     actions = command.add_subparsers(required=True, metavar="study")
     one = actions.add_parser("search", help="every trial of the search, on validation examples")
     one.add_argument("--data", default="coco", help="coco (default), ucf101, …")
     one.add_argument("--root", help="the folder that holds the photos or clips")
     one.add_argument("--method", help="run this method's trials, keep the others' rows")
+    spread(one)
+    one.add_argument(
+        "--storage", metavar="URL", help="of Optuna's: calls that name it share the trials"
+    )
     one.set_defaults(action=search)
     one = actions.add_parser("ablations", help="what each part of the method earns")
     place(one, "tuned")
     compute(one)
     one.add_argument("--seeds", type=int, nargs="+", help="default: the profile's first")
+    spread(one)
     one.set_defaults(action=ablations)
     one = actions.add_parser("limits", help="what keeps the best of 100 samples from the truth")
     place(one, "tuned")
@@ -26,6 +31,8 @@ def add_to(commands) -> None:
     one = actions.add_parser("cost", help="parameters, and the time of a hundred samples")
     place(one, "tuned")
     one.set_defaults(action=cost)
+    one = actions.add_parser("scaling", help="the measured runs on 10, 100 and 1,000 workers")
+    one.set_defaults(action=scaling)
     one = actions.add_parser("upsampling", help="ways of upsampling, on photos")
     one.add_argument("--root", required=True, nargs="+", help="hold train2014/ and val2014/")
     one.set_defaults(action=upsampling)
@@ -46,14 +53,17 @@ def show(path: Path) -> None:
 def search(options: argparse.Namespace) -> None:
     from cdvae.studies import search
 
-    print(search.run(options.data, options.root, options.method))
+    place = (options.data, options.root)
+    with crew(options) as cluster:
+        print(search.run(*place, options.method, cluster, options.storage))
 
 
 def ablations(options: argparse.Namespace) -> None:
     from cdvae.studies import ablations
 
     place = (options.profile, options.data, options.root)
-    print(ablations.run(*place, options.seeds, options.device))
+    with crew(options) as cluster:
+        print(ablations.run(*place, options.seeds, options.device, cluster))
 
 
 def limits(options: argparse.Namespace) -> None:
@@ -66,6 +76,12 @@ def cost(options: argparse.Namespace) -> None:
     from cdvae.studies import cost
 
     show(cost.run(options.profile, options.data))
+
+
+def scaling(options: argparse.Namespace) -> None:
+    from cdvae.studies import scaling
+
+    show(scaling.run())
 
 
 def upsampling(options: argparse.Namespace) -> None:

@@ -100,6 +100,17 @@ def samples_block() -> str:
     return f"![{headed(said)}]({path.relative_to(project_root())})\n\n{captions.of(path)}\n"
 
 
+def scaling_block() -> str:
+    """How long the measured runs would take on a cluster, as Markdown (`cdvae study scaling`)."""
+    found = pd.read_csv(project_root() / "results" / "cluster.csv")
+    lines = ["| runs | workers | until all is done | efficiency | sent |", "|" + "---:|" * 5]
+    for row in found.itertuples():
+        lasts = f"{row.makespan_s / 60:,.0f} min"
+        of = f"{row.efficiency:.1%}".replace("%", " %")
+        lines.append(f"| {row.runs:,} | {row.workers:,} | {lasts} | {of} | {row.moved_gb:.1f} GB |")
+    return "\n".join(lines) + "\n"
+
+
 def between(text: str, name: str, block: str) -> str:
     """The text with the block between the markers of that name."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
@@ -110,6 +121,7 @@ def between(text: str, name: str, block: str) -> str:
 BLOCKS = {
     "README.md": {"contents": contents_block},
     "RESULTS.md": {"samples": samples_block, "tables": tables_block},
+    "notebooks/CLUSTER.md": {"scaling": scaling_block},
 }
 
 

@@ -98,6 +98,12 @@ class Cluster:
         self.jobs |= jobs.keys()
         return jobs
 
+    def width(self) -> int:
+        """How many runs it makes at once."""
+        if self.client is None:
+            self.connect({})
+        return max(1, len(self.client.scheduler_info(n_workers=-1)["workers"]))
+
     def preferred(self, key: str, workers: set[str]) -> dict[str, Any]:
         """Where a run goes if it can: to who has made some of it, not to who has failed it."""
         shunned, holder = self.shunned.get(key, set()), self.holders.get(key)

@@ -45,8 +45,8 @@ def score_all(
 ) -> None:
     """Train and score what is missing of these runs; what is done is kept if one of them fails."""
     missing = [(store, run) for run in runs if store.steps(run)]
-    if not cluster and store.device.type == "cpu" and len(missing) > 1:
-        store.prepare([run for _, run in missing])  # once, before workers would each do it
+    if store.device.type == "cpu" and len(missing) > 1:
+        prepare(missing)  # once, before workers would each do it
     score_pairs(missing, progress, cluster)
 
 
@@ -69,9 +69,11 @@ def score_pairs(pairs: list[Pair], progress: Progress, cluster: Crew | None = No
 
 
 def prepare(pairs: list[Pair]) -> None:
-    """Make the data of these runs here, from where they travel."""
+    """Make the data of these runs here, where they are not; from here they travel."""
     for store in dict.fromkeys(store for store, _ in pairs):
-        store.prepare([run for each, run in pairs if each is store])
+        runs = [run for each, run in pairs if each is store]
+        if not all(path.exists() for run in runs for path in store.data_files(run)):
+            store.prepare(runs)
 
 
 def travels(store: Store, run: Run) -> bool:

@@ -16,6 +16,7 @@ FRONT = "README.md"
 TEXTS = (  # pages of the project, those of them that there are, in this order
     "RESULTS.md",
     "RUNNING.md",
+    "notebooks/CLUSTER.md",
     "notebooks/GLOSSARY.md",
     "notebooks/ERRATA.md",
     "notebooks/DEVIATIONS.md",

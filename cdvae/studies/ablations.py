@@ -16,7 +16,7 @@ from cdvae.data.sources import data_set
 from cdvae.methods import method, of_kind
 from cdvae.report.results import results_folder, write_csv
 from cdvae.runs.experiment import Experiment
-from cdvae.runs.parallel import score_pairs
+from cdvae.runs.parallel import Crew, score_pairs
 from cdvae.runs.settings import Profile, load_profile
 from cdvae.runs.store import Run
 from cdvae.tools.files import write_json
@@ -86,6 +86,7 @@ def table(
     task: str,
     seeds: list[int] | None = None,
     device: str = "auto",
+    cluster: Crew | None = None,
 ) -> tuple[pd.DataFrame, dict]:
     """Train and score what is missing, by default with the profile's first seed.
 
@@ -100,7 +101,7 @@ def table(
             asked.append((variant, experiment, Run(task, variant.method, seed)))
     missing = [(experiment, run) for _, experiment, run in asked if experiment.steps(run)]
     progress = Progress(sum(experiment.steps(run) for experiment, run in missing))
-    score_pairs(missing, progress)
+    score_pairs(missing, progress, cluster)
     progress.close()
     rows, about = [], {}
     for variant, experiment, run in asked:
@@ -121,9 +122,16 @@ def tidy(variant: Variant, run: Run, scored: dict) -> list[dict]:
     ]
 
 
-def run(profile: str, data: str, root: str | None, seeds: list[int] | None, device: str) -> Path:
+def run(
+    profile: str,
+    data: str,
+    root: str | None,
+    seeds: list[int] | None,
+    device: str,
+    cluster: Crew | None = None,
+) -> Path:
     """Train and score every variant on the data's first task; returns the file that is written."""
-    found, about = table(profile, data, root, data_set(data).tasks[0], seeds, device)
+    found, about = table(profile, data, root, data_set(data).tasks[0], seeds, device, cluster)
     path = results_folder(profile, data) / "ablations.csv"
     write_csv(found, path)
     write_json(path.with_suffix(".json"), {"profile": profile, "runs": about})

@@ -10,7 +10,9 @@ over that of the sampler that ignores the input, is smaller: one number for accu
 
 import json
 import tomllib
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -18,12 +20,17 @@ from cdvae.methods import method as entry_of
 from cdvae.metrics import COUNTS, score_samples
 from cdvae.report.results import results_folder, write_csv
 from cdvae.runs.experiment import Experiment
+from cdvae.runs.parallel import prepare, score_pairs
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
-from cdvae.tools.device import one_thread
-from cdvae.tools.files import InputError, cache_root, write_json
+from cdvae.studies import shared
+from cdvae.tools.chunks import cores
+from cdvae.tools.files import InputError, cache_root
 from cdvae.tools.progress import Progress
 from cdvae.training import best_row
+
+if TYPE_CHECKING:
+    from cdvae.runs.cluster import Cluster
 
 EXAMPLES = {"n_train": 4500, "flips": True}  # all that the photos at hand give; clips have fewer
 SCORED_ON = {"fm": 30}  # validation examples, the first; of the others VALID
@@ -39,32 +46,46 @@ def trials(task: str) -> list[dict]:
     return [{"method": method, "changes": {}} for method in BARE] + listed
 
 
-def scores_of(data: str, root: str | None, task: str, method: str, changes: dict) -> dict:
-    """Validation scores of one trial, seed 0, loaded or made."""
-    experiment = Experiment(load_profile("quick", **(EXAMPLES | changes)), data, root)
-    run, n = Run(task, method, 0), SCORED_ON.get(method, VALID)
-    path = cache_root() / "trials" / f"{experiment.model_key(run)}.json"
-    if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
-    with one_thread():
-        draw, about = experiment.sampler(run, "valid")
-        each = score_samples(draw, experiment.fields(task)["valid"].x_g[:n])
-    found = {
-        f"best_error_{k}": float(each["best_error"][:, COUNTS.index(k)].mean()) for k in (3, 100)
-    }
-    found |= {name: float(each[name].mean()) for name in ("variance", "energy_score")}
-    found |= {"n_valid": len(each["variance"])}
-    if entry_of(method).is_learned:
-        settings = entry_of(method).training(experiment.settings(task))
-        found |= {"steps": settings.steps, "seconds": round(about["seconds"], 1)}
-        best = best_row(experiment.history(run))
-        found |= {name: value for name, value in best.items() if name.startswith("valid_kl_")}
-        found |= {"parameters": sum(p.numel() for p in experiment.model(run).parameters())}
-    write_json(path, found)
-    return found
+class Trial(Experiment):
+    """A change to the quick profile, whose runs are scored on validation examples."""
+
+    def __init__(self, data: str, root: str | None, changes: dict):
+        super().__init__(load_profile("quick", **(EXAMPLES | changes)), data, root)
+
+    def score_file(self, run: Run) -> Path:
+        return cache_root() / "trials" / f"{self.model_key(run)}.json"
+
+    def score_files(self, run: Run) -> list[Path]:
+        return [self.score_file(run)]
+
+    def score(self, run: Run, progress: Progress) -> dict:
+        """Validation scores: best errors, variance, energy score; of what is learned, its cost."""
+        draw, about = self.sampler(run, "valid", progress)
+        n = SCORED_ON.get(run.method, VALID)
+        each = score_samples(draw, self.fields(run.task)["valid"].x_g[:n])
+        found = {
+            f"best_error_{k}": float(each["best_error"][:, COUNTS.index(k)].mean())
+            for k in (3, 100)
+        }
+        found |= {name: float(each[name].mean()) for name in ("variance", "energy_score")}
+        found |= {"n_valid": len(each["variance"])}
+        if self.is_learned(run):
+            settings = entry_of(run.method).training(self.settings(run.task))
+            found |= {"steps": settings.steps, "seconds": round(about["seconds"], 1)}
+            best = best_row(self.history(run))
+            found |= {name: value for name, value in best.items() if name.startswith("valid_kl_")}
+            found |= {"parameters": sum(p.numel() for p in self.model(run).parameters())}
+        return found
 
 
-def table(data: str, root: str | None, method: str | None, earlier: Path) -> pd.DataFrame:
+def table(
+    data: str,
+    root: str | None,
+    method: str | None,
+    earlier: Path,
+    cluster: "Cluster | None" = None,
+    storage: str | None = None,
+) -> pd.DataFrame:
     """Every trial of a data set's tasks, a row each, the best of each method first.
 
     With a method only its trials are run, and those of others are read from the file `earlier`.
@@ -72,17 +93,31 @@ def table(data: str, root: str | None, method: str | None, earlier: Path) -> pd.
     rows = []
     for task in Experiment(load_profile("quick"), data, root).source.tasks():
         listed = [t for t in trials(task) if method in (None, t["method"]) or t["method"] in BARE]
-        progress, found = Progress(len(listed)), []
-        for trial in listed:
-            row = scores_of(data, root, task, trial["method"], trial["changes"])
+        pairs = [(Trial(data, root, t["changes"]), Run(task, t["method"], 0)) for t in listed]
+        if storage:
+            at_once = cluster.width() if cluster else cores()
+            shared.make(pairs, storage, f"{data}/{task}", at_once, partial(make, cluster=cluster))
+        make(pairs, cluster)
+        found = []
+        for trial, (store, run) in zip(listed, pairs, strict=True):
             changes = json.dumps(trial["changes"], sort_keys=True)
-            found.append({"task": task, "method": trial["method"], "changes": changes} | row)
-            progress.step(f"{task}/{trial['method']} {changes}")
-        progress.close()
+            found.append({"task": task, "method": run.method, "changes": changes})
+            found[-1] |= store.scores(run)
         if method:
             found += other_rows(earlier, task, {row["method"] for row in found})
         rows += judged(found)
     return pd.DataFrame(rows)
+
+
+def make(pairs: list[tuple[Trial, Run]], cluster: "Cluster | None") -> None:
+    """Train and score what is missing of these trials, side by side."""
+    missing = [(store, run) for store, run in pairs if store.steps(run)]
+    progress = Progress(sum(store.steps(run) for store, run in missing))
+    try:
+        prepare(missing)
+        score_pairs(missing, progress, cluster)
+    finally:
+        progress.close()
 
 
 def other_rows(path: Path, task: str, methods: set[str]) -> list[dict]:
@@ -104,13 +139,20 @@ def judged(rows: list[dict]) -> list[dict]:
     return sorted(rows, key=lambda row: (order.index(row["method"]), row["criterion"]))
 
 
-def run(data: str, root: str | None, method: str | None = None) -> Path:
+def run(
+    data: str,
+    root: str | None,
+    method: str | None = None,
+    cluster: "Cluster | None" = None,
+    storage: str | None = None,
+) -> Path:
     """Run the trials of a data set that are missing, and write them all; returns the file.
 
-    method: run this method's trials alone, and keep the others' rows.
+    method: run this method's trials alone, and keep the others' rows. storage: of Optuna's, where
+    several calls share the trials (`shared.make`).
     """
     path = results_folder(PROFILE, data) / "trials.csv"
     if method and not path.exists():
         raise InputError(f"no {path} to add to: leave out --method")
-    write_csv(table(data, root, method, path), path)
+    write_csv(table(data, root, method, path, cluster, storage), path)
     return path
