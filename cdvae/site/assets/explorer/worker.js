@@ -19,7 +19,9 @@ class Unusable extends Error {}
 async function session(model) {
   if (!sessions.has(model.file)) {
     const url = new URL(model.file, import.meta.url).href;
-    sessions.set(model.file, ort.InferenceSession.create(url, {executionProviders: ['wasm']}));
+    const made = ort.InferenceSession.create(url, {executionProviders: ['wasm']});
+    made.catch(() => sessions.delete(model.file)); // so that it is tried again
+    sessions.set(model.file, made);
   }
   return sessions.get(model.file);
 }
