@@ -9,11 +9,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from asked import ASKED
 
 os.environ["MPLBACKEND"] = "Agg"  # no window; the notebooks' kernels start without it
 os.environ["OMP_NUM_THREADS"] = "1"  # workers share the cores
 ROOT = Path(__file__).parents[1]
-OWN = Path(__file__).with_name("own_variant.py")
 OUTPUT = tempfile.TemporaryDirectory(prefix="cdvae-tests-")
 os.environ["CDVAE_OUTPUT"] = OUTPUT.name
 os.environ["CDVAE_CACHE"] = str(Path(OUTPUT.name) / "cache")
@@ -94,10 +94,6 @@ class Place:
 @pytest.fixture(scope="session")
 def place(wheel, tmp_path_factory) -> Place:
     return Place(tmp_path_factory.mktemp("installed"), wheel)
-
-
-ASKED = "reproduce --profile smoke --tasks resaturation --methods affine regressor nn".split()
-ASKED += ["--use", str(OWN)]
 
 
 @pytest.fixture(scope="session")

