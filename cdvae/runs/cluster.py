@@ -60,7 +60,8 @@ class Cluster:
         except ImportError:
             option = "--workers" if self.n_workers else "--scheduler"
             raise InputError(MISSING.format(option)) from None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # we say what is to be said
+        for name in ("distributed", "distributed.client"):  # we say what is to be said
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         if self.n_workers:
             self.local = distributed.LocalCluster(
                 n_workers=self.n_workers,
@@ -71,11 +72,14 @@ class Cluster:
                 silence_logs=logging.CRITICAL,
             )
             self.address = self.local.scheduler_address
+        else:  # told before data are made, which may take long
+            self.reach()
+            self.drop()
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
         with suppress(Exception):  # whatever is gone by now
-            if self.client and self.client.status == "running":
+            if self.is_up():
                 self.executor.shutdown(wait=False)
                 for digest in self.offered:
                     self.client.unpublish_dataset(digest)
@@ -84,9 +88,26 @@ class Cluster:
             self.local.close()
 
     def submit(self, pairs: list[Pair]) -> dict[Future, Pair]:
+        """Send runs to the workers; a scheduler that goes away meanwhile is waited for."""
+        while True:
+            if not self.is_up():  # gone since the last runs
+                self.drop()
+            try:
+                if self.client is None:
+                    self.connect(dict(makes_of(pairs)))
+                return self.sent(pairs)
+            except (InputError, Failed):
+                raise
+            except Exception as error:
+                if self.is_up() and not is_lost(error):
+                    raise
+                self.drop()
+
+    def is_up(self) -> bool:
+        return self.client is not None and self.client.status == "running"
+
+    def sent(self, pairs: list[Pair]) -> dict[Future, Pair]:
         keys = [store.score_key(run) for store, run in pairs]
-        if self.client is None:
-            self.connect(dict(makes_of(pairs)))
         alike, use, jobs = remote.likeness(), plugins.texts(), {}
         workers = set(self.client.scheduler_info(n_workers=-1)["workers"])
         for (store, run), key in zip(pairs, keys, strict=True):
@@ -184,8 +205,8 @@ class Cluster:
             runs = "one run" if len(failed) == 1 else f"{len(failed)} runs"
             raise Failed(f"{runs} failed {TRIES} times, the others are done: {'; '.join(failed)}")
 
-    def connect(self, makes: dict[str, str]) -> None:
-        """Find the scheduler and see to its workers; makes: what runs leave, and of which run."""
+    def reach(self) -> None:
+        """Find the scheduler; one that was there before is waited for."""
         from distributed import Client
 
         deadline, is_first = time.monotonic() + PATIENCE, self.executor is None
@@ -198,6 +219,11 @@ class Cluster:
                 if time.monotonic() > deadline:
                     raise Failed(f"the scheduler at {self.address} does not come back") from None
                 time.sleep(1)
+
+    def connect(self, makes: dict[str, str]) -> None:
+        """Reach the scheduler and see to its workers; makes: what runs leave, and of which run."""
+        is_first = self.executor is None
+        self.reach()
         self.executor = self.client.get_executor()
         self.client.subscribe_topic(self.topic, lambda event: self.heard.append(event[1]))
         if is_first and not self.local and urlsplit(self.address).hostname not in LOCAL:
@@ -237,6 +263,13 @@ def makes_of(pairs: list[Pair]) -> Iterator[tuple[str, str]]:
     for store, run in pairs:
         for name in store.makes(run):
             yield name, store.score_key(run)
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether an error is that of a connection which has broken."""
+    from distributed.comm import CommClosedError
+
+    return isinstance(error, CommClosedError)
 
 
 def unreachable(address: str, error: Exception) -> str:
