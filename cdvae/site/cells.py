@@ -146,6 +146,7 @@ def clean(page: Page, html: str) -> str:
     html = re.sub(r"<style[^>]*>(.*?)</style>", taken, html, flags=re.DOTALL)
     html = re.sub(r' (?:border|valign|align)="[^"]*"', "", html)
     html = re.sub(r'<tr style="text-align: right;">', "<tr>", html)
+    html = re.sub(r"<(?![A-Za-z/!])", "&lt;", html)  # "less than": pandas' styles do not escape it
     return f'<div class="wide" role="region" aria-label="table" tabindex="0">{html.strip()}</div>'
 
 
