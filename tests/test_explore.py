@@ -366,5 +366,5 @@ def test_the_notebook_by_papermill_and_its_callbacks_in_the_kernel(tmp_path):
     notebooks.run(tmp_path / NOTEBOOK.name, out, {})
     outputs = [o for c in notebooks.read(out)["cells"] for o in c.get("outputs", [])]
     pictures = {"image/png", "image/jpeg"}  # plots and photos
-    assert sum(bool(pictures & {*output.get("data", {})}) for output in outputs) == 4
+    assert sum(bool(pictures & {*output.get("data", {})}) for output in outputs) == 5
     assert not any(notebooks.WIDGET in output.get("data", {}) for output in outputs)

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from test_dynamics_claims import table
 
 from cdvae.data.fields import TASKS, Fields
 from cdvae.dynamics import readable
 from cdvae.figures import segments
 from cdvae.studies import statistics, upsampling
 from cdvae.tools.files import project_root
-from tests.test_dynamics_claims import table
 
 
 def test_claims_of_visual_dynamics_by_rival_and_shape():
