@@ -28,6 +28,7 @@ def test_links_lead_where_the_site_has_them(places):
     assert led("see [it](01_d.ipynb), `[no](x.md)`") == "see [it](01_d.ipynb), `[no](x.md)`"
     assert led("[a](01_d.ipynb#15-The-draw:-$p$-and-`q`)").startswith("[a](01_d.ipynb#15-the-draw")
     assert led(jupyter).startswith("[`01` · 15](01_d.ipynb#15-the-draw")
+    assert led("[on](#Run-it)", "README.md") == "[on](#run-it)"  # of the same page
     assert led("[top](../README.md#run-it)") == "[top](../README.md#run-it)"
     assert led("[code](../cdvae) and [gone](nowhere.md)") == "code and gone"
     assert led("[out](https://arxiv.org/abs/1612.00132)").endswith("1612.00132)")

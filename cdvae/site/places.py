@@ -26,6 +26,8 @@ class Places:
         A small file that is no page is taken along.
         """
         path, _, fragment = unquote(target).partition("#")
+        if not path:  # on the same page
+            return self.anchor(at, fragment) if at in self.pages else target
         place = os.path.normpath(PurePosixPath(at).parent / path)
         here = PurePosixPath(os.path.relpath(place, PurePosixPath(at).parent)).as_posix()
         if place in self.pages:

@@ -35,7 +35,7 @@ def linked(text: str, lead: Callable[[str], str | None]) -> str:
 
     def led(match: re.Match) -> str:
         is_picture, label, target = match[1], match[2], shown(match[3])
-        if SCHEME.match(target) or target.startswith("#"):
+        if SCHEME.match(target):
             return match[0]
         found = lead(target)
         return label if found is None else f"{is_picture}[{label}]({found})"
