@@ -8,6 +8,7 @@ what was not landed is submitted again.
 
 import logging
 import pickle
+import signal
 import sys
 import time
 import uuid
@@ -63,14 +64,18 @@ class Cluster:
         for name in ("distributed", "distributed.client"):  # we say what is to be said
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if self.n_workers:
-            self.local = distributed.LocalCluster(
-                n_workers=self.n_workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=None,
-                memory_limit=0,
-                silence_logs=logging.CRITICAL,
-            )
+            handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's …
+            try:
+                self.local = distributed.LocalCluster(
+                    n_workers=self.n_workers,
+                    threads_per_worker=1,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    memory_limit=0,
+                    silence_logs=logging.CRITICAL,
+                )
+            finally:
+                signal.signal(signal.SIGINT, handler)  # … and what workers have inherited stays
             self.address = self.local.scheduler_address
         else:  # told before data are made, which may take long
             self.reach()
