@@ -122,7 +122,8 @@ def test_made_from_a_scored_model(reproduced, tmp_path, monkeypatch):
     for score, value in rounding["scores"].items():
         assert rounding["scores_rounded"][score] == pytest.approx(value, rel=0.005), score
     assert set(rounding["scores"]) == {"best_error", "variance", "energy_score"}
-    assert 0 < rounding["middle_change"] < 0.02 * rounding["spread_of_samples"]
+    # samples of a model of six steps hardly spread: those of published ones do, 200 times as much
+    assert 0 < rounding["middle_change"] < 0.06 * rounding["spread_of_samples"]
     assert checkpoints.overview()[0]["largest change of a score by rounding, %"] < 0.5
     assert found.card["scores_from"] == "results/smoke/scenes/scores.csv"
     assert found.card["profile"] == "smoke"
