@@ -3,13 +3,11 @@
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from cdvae import gaussian
-from cdvae.dynamics.futures import Draw, Known, still
+from cdvae.dynamics.futures import Known, still, with_noise
 from cdvae.dynamics.rows import FrameMethod
-from cdvae.dynamics.scoring import PART, error_rows
-from cdvae.metrics import energy_score, squared_errors
+from cdvae.dynamics.scoring import error_rows, judged
 
 
 def score_method(method: FrameMethod, known: Known, n: int) -> dict[str, Any]:
@@ -20,9 +18,11 @@ def score_method(method: FrameMethod, known: Known, n: int) -> dict[str, Any]:
     """
     rows: list[tuple] = []
     each: dict[str, list[float]] = {}
-    whole, _ = judged(still(known), known, 1)
+    whole = judged(still(known), known.test, 1)[0]
     for row in method.rows:
-        errors, energies = judged(row.draw(known), known, 1 if row.given else n)
+        draw = row.draw(known)
+        draw = with_noise(draw, known) if row.noise else draw
+        errors, energies, _ = judged(draw, known.test, 1 if row.given else n)
         rows += [(row.name, *score) for score in error_rows(errors, energies)]
         if row.given:
             share = float(1 - errors.sum() / whole.sum())
@@ -33,19 +33,6 @@ def score_method(method: FrameMethod, known: Known, n: int) -> dict[str, Any]:
     if known.model is not None:
         rows.append((method.name, "sigma", 1, float(known.model.log_sigma.exp()), "1"))
     return {"rows": rows, "each": each}
-
-
-def judged(draw: Draw, known: Known, n: int) -> tuple[Tensor, Tensor]:
-    """n futures of each test picture: squared errors of their difference images (N, n), and their
-    energy scores (N,), of one future none."""
-    errors, energies = [], []
-    for rows in torch.arange(len(known.test.first)).split(PART):
-        part = slice(int(rows[0]), int(rows[-1]) + 1)
-        first, second = (x[part].float() / 255 for x in known.test[:2])
-        v = draw(part, n).cpu()
-        errors.append(squared_errors(v, second - first))
-        energies.append(energy_score(v, second - first) if n > 1 else torch.empty(0))
-    return torch.cat(errors), torch.cat(energies)
 
 
 @torch.no_grad()

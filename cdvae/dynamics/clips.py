@@ -1,6 +1,5 @@
 """Visual Dynamics on real clips: pairs of frames, networks, scores, cached on disk."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,15 @@ from cdvae.data.drawn.shapes import Pairs
 from cdvae.data.splits import source_of
 from cdvae.dynamics import clip_scoring
 from cdvae.dynamics.experiment import CODES, SPLITS, FrameExperiment
+from cdvae.dynamics.futures import Known
 from cdvae.dynamics.pairs import SCALE, FramePairs, codes
-from cdvae.dynamics.rows import frame_methods
+from cdvae.dynamics.rows import FrameMethod, frame_methods
 from cdvae.methods.crossconv_local import LocalCrossConv
 from cdvae.runs.settings import Profile
 from cdvae.runs.store import Fitted, Run
 from cdvae.tools.device import pick_device
 from cdvae.tools.files import cache_root, key_of, path_of
 from cdvae.tools.meaning import meaning
-from cdvae.tools.progress import Progress
-from cdvae.tools.provenance import circumstances
 from cdvae.training import fit
 
 SHAPING = ("n_train", "size", "step", "per_clip", "least")  # settings that shape the pairs …
@@ -103,7 +101,7 @@ class ClipExperiment(FrameExperiment):
         rows = self.method(run).rows
         network = (build_network, FramePairs) if self.is_learned(run) else ()
         code = meaning(clip_scoring.score_method, [row.draw for row in rows], network)
-        names = [(row.name, row.given) for row in rows]
+        names = [(row.name, row.given, row.noise) for row in rows]
         return key_of(self.model_key(run), self.chosen(SCORED), names, code)
 
     def untrained(self, run: Run) -> LocalCrossConv:
@@ -116,19 +114,15 @@ class ClipExperiment(FrameExperiment):
         made = fit_network(self.settings, sampled, train, valid, run.seed, on_check)
         return Fitted(*made, self.chosen(FITTING), {CODES: codes(made[0], train, run.seed)})
 
-    def score(self, run: Run, progress: Progress) -> dict[str, Any]:
-        """Scores of a run on the test split: {"rows", "each", "groups", "sizes", "provenance"}."""
-        known = self.known(run, progress)
-        start = time.perf_counter()
-        found = clip_scoring.score_method(self.method(run), known, self.settings.n_samples)
-        about = self.record(run, "about") if self.is_learned(run) else {}
-        about.pop("settings", None)  # they stand once, beside all runs' accounts
-        about |= {"score_seconds": time.perf_counter() - start, "key": self.score_key(run)}
-        about |= {"score_circumstances": circumstances(self.device)}
-        sizes = {split: len(self.pairs(split).first) for split in ("train", "test")}
+    def scored(self, method: FrameMethod, known: Known) -> dict[str, Any]:
+        """Scores of its rows: {"rows", "each", "groups", "still"}."""
+        found = clip_scoring.score_method(method, known, self.settings.n_samples)
         still = {split: self.clip_pairs(split).still for split in ("train", "test")}
-        found |= {"groups": self.groups(), "still": still}
-        return found | {"sizes": sizes, "provenance": about}
+        return found | {"groups": self.groups(), "still": still}
+
+    def n_train(self) -> int:
+        """The number of training pairs, of which there may be fewer than asked for."""
+        return len(self.pairs("train").first)
 
 
 def build_network(settings: Any, sampled: bool, device: torch.device) -> LocalCrossConv:

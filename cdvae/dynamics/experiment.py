@@ -141,16 +141,20 @@ class FrameExperiment(Store):
         return Known(test, train, self.examples("test"), generator, *learned)
 
     def score(self, run: Run, progress: Progress) -> dict[str, Any]:
-        """Scores of a run on the test split: {"rows", "code", "histograms", "sizes", …}."""
+        """Scores of a run on the test split: {"rows", "sizes", "provenance", …}."""
         known = self.known(run, progress)
         start = time.perf_counter()
-        found = scoring.score_method(self.method(run), known, self.settings.n_samples)
+        found = self.scored(self.method(run), known)
         about = self.record(run, "about") if self.is_learned(run) else {}
         about.pop("settings", None)  # they stand once, beside all runs' accounts
         about |= {"score_seconds": time.perf_counter() - start, "key": self.score_key(run)}
         about |= {"score_circumstances": circumstances(self.device)}
         sizes = {"train": self.n_train(), "test": len(known.test.first)}
         return found | {"sizes": sizes, "provenance": about}
+
+    def scored(self, method: FrameMethod, known: Known) -> dict[str, Any]:
+        """Scores of its rows: {"rows", "code", "histograms"}."""
+        return scoring.score_method(method, known, self.settings.n_samples)
 
     def n_train(self) -> int:
         """The number of training pairs."""

@@ -75,21 +75,8 @@ def prior_codes(known: Known) -> Draw:
     return lambda part, n: known.model.sample(known.frames.batch(part).x_c, n, known.generator)
 
 
-def noisy_prior_codes(known: Known) -> Draw:
-    """The same, with the noise of P(v | I, z): draws of P(v | I) itself."""
-    draw = prior_codes(known)
-    return lambda part, n: known.model.noisy(draw(part, n), known.generator)
-
-
-def noisy_fitted_codes(known: Known) -> Draw:
-    """Codes from a Gaussian fitted to training codes, with the noise of P(v | I, z)."""
-    draw = fitted_codes(known)
-    return lambda part, n: known.model.noisy(draw(part, n), known.generator)
-
-
-def noisy_training_codes(known: Known) -> Draw:
-    """Codes of training pairs, with the noise of P(v | I, z)."""
-    draw = training_codes(known)
+def with_noise(draw: Draw, known: Known) -> Draw:
+    """The same draws with the noise of P(v | I, z): draws of P(v | I) itself."""
     return lambda part, n: known.model.noisy(draw(part, n), known.generator)
 
 

@@ -87,6 +87,13 @@ def collect(experiment: FrameExperiment, runs: list[Run]) -> pd.DataFrame:
     folder, found = experiment.folder(), {run: experiment.scores(run) for run in runs}
     scores = score_table(experiment, found)
     scores_name, about_name = FILES[experiment.data]
+    about = {
+        "profile": experiment.profile.name,
+        "data": experiment.data,
+        "dynamics": asdict(experiment.settings),
+        "data_seed": experiment.profile.data_seed,
+        "runs": {str(run): each["provenance"] for run, each in found.items()},
+    }
     if experiment.data == "shapes":
         write_csv(code_table(found), folder / "code.csv")
         write_csv(kl_table(scores), folder / "table_kl.csv")
@@ -99,16 +106,8 @@ def collect(experiment: FrameExperiment, runs: list[Run]) -> pd.DataFrame:
         apart = clip_results.comparisons(found, 3 * experiment.settings.size**2)
         write_csv(apart, folder / "dynamics_comparisons.csv")
         write_csv(limits(experiment.pairs("test")), folder / "dynamics_limits.csv")
-    write_csv(scores, folder / scores_name)
-    about = {
-        "profile": experiment.profile.name,
-        "data": experiment.data,
-        "dynamics": asdict(experiment.settings),
-        "data_seed": experiment.profile.data_seed,
-        "runs": {str(run): each["provenance"] for run, each in found.items()},
-    }
-    if experiment.data != "shapes":
         about["still_pairs_left_out"] = next(iter(found.values()))["still"]
+    write_csv(scores, folder / scores_name)
     write_json(folder / about_name, about)
     return scores
 

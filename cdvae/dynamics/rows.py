@@ -27,7 +27,8 @@ class Row:
 
     name: what files of scores call it; label: what tables and figures do. rivals: rows that it is
     claimed to come nearer to the truth than, of which the last draws its codes in the like way.
-    given: it is given the answer, and competes with none.
+    given: it is given the answer, and competes with none. noise: its draws have the noise of
+    P(v | I, z), which on clips is learned.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Row:
     colour: str = ""
     rivals: tuple[str, ...] = ()
     given: bool = False
+    noise: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class FrameMethod:
         return self.sampled is not None
 
 
+GIVEN = Row(
+    "crossconv_encoded", "Cross convolution, given the answer", futures.own_codes, given=True
+)
+AE_GIVEN = Row("ae_encoded", "AE, given the answer", futures.own_codes, given=True)
+
 METHODS = (
     FrameMethod(
         OURS,
@@ -78,12 +85,7 @@ METHODS = (
                 colour="#56B4E9",
                 rivals=("flow", "ae", "ae_empirical"),
             ),
-            Row(
-                "crossconv_encoded",
-                "Cross convolution, given the answer",
-                futures.own_codes,
-                given=True,
-            ),
+            GIVEN,
         ),
         sampled=True,
         label="sampled code",
@@ -94,7 +96,7 @@ METHODS = (
         (
             Row("ae", "AE, Gaussian of training codes", futures.fitted_codes, colour="#E69F00"),
             Row("ae_empirical", "AE, training codes", futures.training_codes, colour="#F0C36D"),
-            Row("ae_encoded", "AE, given the answer", futures.own_codes, given=True),
+            AE_GIVEN,
         ),
         sampled=False,
         label="autoencoder",
@@ -113,8 +115,9 @@ METHODS = (
             Row(
                 "crossconv",
                 "Cross convolution, P(z | I)",
-                futures.noisy_prior_codes,
+                futures.prior_codes,
                 rivals=("still", "flow", "ae_empirical", "marginal"),
+                noise=True,
             ),
             Row(
                 "crossconv_mean",
@@ -125,20 +128,17 @@ METHODS = (
             Row(
                 "crossconv_fitted",
                 "Cross convolution, Gaussian of training codes",
-                futures.noisy_fitted_codes,
+                futures.fitted_codes,
+                noise=True,
             ),
             Row(
                 "crossconv_empirical",
                 "Cross convolution, training codes",
-                futures.noisy_training_codes,
+                futures.training_codes,
                 rivals=("ae_empirical",),
+                noise=True,
             ),
-            Row(
-                "crossconv_encoded",
-                "Cross convolution, given the answer",
-                futures.own_codes,
-                given=True,
-            ),
+            GIVEN,
         ),
         sampled=True,
         label="sampled code",
@@ -147,10 +147,10 @@ METHODS = (
     FrameMethod(
         "ae",
         (
-            Row("ae", "AE, Gaussian of training codes", futures.noisy_fitted_codes),
-            Row("ae_empirical", "AE, training codes", futures.noisy_training_codes),
+            Row("ae", "AE, Gaussian of training codes", futures.fitted_codes, noise=True),
+            Row("ae_empirical", "AE, training codes", futures.training_codes, noise=True),
             Row("ae_empirical_mean", "AE, training codes, no noise", futures.training_codes),
-            Row("ae_encoded", "AE, given the answer", futures.own_codes, given=True),
+            AE_GIVEN,
         ),
         sampled=False,
         label="autoencoder",

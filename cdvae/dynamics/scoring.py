@@ -1,7 +1,7 @@
-"""What drawn futures are worth: rows of scores.csv.
+"""What drawn futures of moving shapes are worth: rows of scores.csv.
 
-On the moving shapes a sample is turned back into motions (`motions.py`) and these are held to the
-true ones; on clips, where none are known, only differences are compared.
+A sample is turned back into motions (`motions.py`) and these are held to the true ones; on clips,
+where none are known, `clip_scoring` compares differences alone.
 """
 
 from typing import Any
@@ -30,17 +30,15 @@ def score_method(method: FrameMethod, known: Known, n: int) -> dict[str, Any]:
 
     code: KL of each dimension, nats; histograms: shares of motions by row and column of the table.
     """
-    test = known.test
+    test, seen = known.test, visible(known.test.shapes) >= motions.SEEN
     scores: list[tuple[str, Score]] = []
     histograms: dict[str, dict[str, list[float]]] = {}
     for row in method.rows:
         errors, energies, found = judged(row.draw(known), test, 1 if row.given else n)
         scores += [(row.name, score) for score in error_rows(errors, energies)]
-        if test.shapes is not None:
-            seen = visible(test.shapes) >= motions.SEEN
-            scores += [(row.name, score) for score in motion_rows(found, seen, test.motion)]
-            shares = motions.histograms(found, seen)
-            histograms[row.name] = {column: share.tolist() for column, share in shares.items()}
+        scores += [(row.name, score) for score in motion_rows(found, seen, test.motion)]
+        shares = motions.histograms(found, seen)
+        histograms[row.name] = {column: share.tolist() for column, share in shares.items()}
     if method.name == "truth":
         scores += [(method.name, score) for score in measuring_rows(test)]
     code: list[float] = []

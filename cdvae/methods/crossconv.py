@@ -5,7 +5,7 @@ P(z) = N(0, I) (A.1). The code z says what moves how: it is decoded into kernels
 feature map of the image, and these move the maps (A.2). `Sizes()` is the network of A.2.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -151,6 +151,9 @@ class FlowNetwork:
     network: Sizes = SMALL
 
 
+UNGUIDED = Training(guidance_start=0.0, guidance_end=0.0, guidance_share=0.0)  # no embedding here
+
+
 @dataclass(frozen=True)
 class Frames:
     """Settings of the network on pairs of frames of moving shapes (notebook 08)."""
@@ -162,15 +165,8 @@ class Frames:
     size: int = 64  # side of the frames, pixels
     sigma: float = 0.16  # deviation of P(v | I, z); colours are in [0, 1]
     network: Sizes = NARROW
-    training: Training = Training(
-        steps=3600,
-        checks=10,
-        batch_size=32,
-        learning_rate=3e-3,
-        warm_up=0.8,
-        guidance_start=0.0,  # there is no embedding here
-        guidance_end=0.0,
-        guidance_share=0.0,
+    training: Training = replace(
+        UNGUIDED, steps=3600, checks=10, batch_size=32, learning_rate=3e-3, warm_up=0.8
     )
 
 

@@ -1,12 +1,12 @@
 """Visual Dynamics with kernels that differ by place, for real clips.
 
 On the moving shapes a handful of kernels serves the whole picture, since a few things move, each by
-one step. On a clip every place moves its own way: one kernel for the whole picture explains a third
-of the difference at the most, kernels that differ from one place to the next two thirds and more
-(`dynamics.limits` measures both). So z is a map here, C codes at each place of a coarse grid, and
-the kernel at a place is a mixture Σ_m k_m(z) B_m of learned ones: the maps B_m ∗ I are multiplied
-by coefficients that z gives and that vary slowly over the picture. That is the cross convolution of
-A.2 with a kernel for each place.
+one step. On a clip every place moves its own way: one kernel for the whole picture explains much
+less of the difference than kernels that differ from one place to the next (`dynamics.limits`
+measures both). So z is a map here, C codes at each place of a coarse grid, and the kernel at a
+place is a mixture Σ_m k_m(z) B_m of learned ones: the maps B_m ∗ I are multiplied by coefficients
+that z gives and that vary slowly over the picture. That is the cross convolution of A.2 with a
+kernel for each place.
 
 Three more things differ from A.2: the motion encoder is given the products of gradient and
 difference from which Lucas and Kanade find flow, since sums of products are what a convolution
@@ -15,13 +15,14 @@ A.1 has N(0, I), for what can move is seen in it.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cdvae import gaussian
+from cdvae.methods.crossconv import UNGUIDED
 from cdvae.methods.crossconv_layers import layer
 from cdvae.methods.registry import Table
 from cdvae.model import Batch, Model
@@ -58,16 +59,8 @@ class ClipFrames:
     size: int = 64  # side of the frames, pixels; a multiple of 8
     network: LocalSizes = LocalSizes()
     sigma: float = 0.06  # deviation of P(v | I, z) as training begins; it is learned
-    training: Training = Training(
-        steps=600,
-        checks=10,
-        batch_size=32,
-        learning_rate=2e-3,
-        gradient_norm=2000.0,
-        warm_up=0.3,
-        guidance_start=0.0,  # there is no embedding here
-        guidance_end=0.0,
-        guidance_share=0.0,
+    training: Training = replace(
+        UNGUIDED, steps=600, checks=10, batch_size=32, learning_rate=2e-3, gradient_norm=2000.0
     )
 
 
