@@ -12,7 +12,7 @@ from cdvae.dynamics.pairs import FramePairs
 from cdvae.methods.crossconv_local import LocalCrossConv, LocalSizes, enlarged, products
 from cdvae.model import Batch
 
-SIZES = LocalSizes(code=2, half=8, quarter=8, eighth=8)
+SIZES = LocalSizes(common=3, code=2, half=8, quarter=8, eighth=8)
 
 
 def batch(n: int = 3, seed: int = 0) -> Batch:
@@ -22,8 +22,11 @@ def batch(n: int = 3, seed: int = 0) -> Batch:
 
 
 def network(sampled: bool = True) -> LocalCrossConv:
+    """A network whose noise differs by place, as that of a trained one does."""
     torch.manual_seed(0)
-    return LocalCrossConv(SIZES, 0.1, 32, sampled).eval()
+    model = LocalCrossConv(SIZES, 0.1, 32, sampled).eval()
+    torch.nn.init.normal_(model.deviation.weight, std=10.0)
+    return model
 
 
 @torch.no_grad()
@@ -52,10 +55,12 @@ def test_the_loss_is_the_bound_by_hand():
     q = torch.distributions.Normal(mu, (log_var / 2).exp())
     z = mu + (log_var / 2).exp() * torch.randn(mu.shape)
     maps = model.features(rows.x_c)
-    prior_mu, prior_log_var = model.p_z_given_image(maps[2])
+    priors = zip(model.p_common(maps[2]), model.p_here(maps[2], z[:, :3]), strict=True)
+    prior_mu, prior_log_var = (torch.cat(both, 1) for both in priors)
     p = torch.distributions.Normal(prior_mu, (prior_log_var / 2).exp())
     kl = torch.distributions.kl_divergence(q, p).sum(1).mean()
-    v = torch.distributions.Normal(model.decode(maps, z), model.log_sigma.exp())
+    mean, log_sigma = model.decode(maps, z)
+    v = torch.distributions.Normal(mean, log_sigma.exp())
     reconstruction = -v.log_prob(rows.x_g).flatten(1).sum(1).mean()
     assert float(terms["kl"]) == pytest.approx(float(kl), rel=1e-4)
     assert float(terms["reconstruction"]) == pytest.approx(float(reconstruction), rel=1e-4)
@@ -63,17 +68,31 @@ def test_the_loss_is_the_bound_by_hand():
     assert torch.equal(network(False).loss(rows)["loss"], network(False).loss(rows)["loss"])
 
 
-def test_draws_are_of_the_prior_and_its_noise():
+@torch.no_grad()
+def test_draws_are_of_the_prior_its_first_part_first():
     model, x_c = network(), batch().x_c
-    n_code = SIZES.code * 16
+    n_code, eighth = 3 + SIZES.code * 16, model.features(x_c)[2].repeat_interleave(4, 0)
     assert model.q_z_given_x(x_c, batch().x_g)[0].shape == (3, n_code)
+    generator, z = torch.manual_seed(3), []
+    for prior in (model.p_common, lambda e: model.p_here(e, z[0])):
+        mu, log_var = prior(eighth)
+        z.append(mu + (log_var / 2).exp() * torch.randn(mu.shape, generator=generator))
+    found = model.prior_codes(x_c, 4, torch.manual_seed(3))
+    assert torch.allclose(found.flatten(0, 1), torch.cat(z, 1), atol=1e-6)
     one = model.sample(x_c, 4, torch.manual_seed(3))
-    mu, log_var = model.prior_of(x_c)
-    noise = torch.randn(3, 4, n_code, generator=torch.manual_seed(3))
-    z = mu[:, None] + (log_var[:, None] / 2).exp() * noise
-    assert torch.allclose(one, model.sample_given_z(x_c, z), atol=1e-6)
-    many = model.noisy(torch.zeros(200, 3, 32, 32), torch.manual_seed(0))
-    assert float(many.std()) == pytest.approx(0.1, rel=0.01)
+    assert torch.allclose(one, model.sample_given_z(x_c, found), atol=1e-6)
+
+
+@torch.no_grad()
+def test_the_noise_of_draws_has_the_deviation_of_its_place():
+    model, rows = network(), batch(1)
+    z = model.encode(rows.x_c, rows.x_g, torch.manual_seed(0))[:, None].expand(-1, 4000, -1)
+    noise = model.sample_given_z(rows.x_c, z, torch.manual_seed(1)) - model.sample_given_z(
+        rows.x_c, z
+    )
+    expected = model.decode(model.features(rows.x_c), z[:, 0])[1].exp()[0]
+    assert expected.max() > 1.1 * expected.min()
+    assert torch.allclose(noise[0].std((0, 1)), expected[0], rtol=0.05)
 
 
 def test_products_find_a_step_as_lucas_and_kanade_do():
@@ -128,7 +147,7 @@ def test_training_on_few_pairs_explains_them():
     first = smooth[:, :, 4:36, 4:36]
     second = torch.stack([s[:, 4:36, 3 + w : 35 + w] for s, w in zip(smooth, way, strict=True)])
     pairs = FramePairs(*((x * 255).round().to(torch.uint8) for x in (first, second)))
-    model = LocalCrossConv(LocalSizes(2, 16, 16, 16), 0.05, 32).train()
+    model = LocalCrossConv(LocalSizes(3, 2, 16, 16, 16), 0.05, 32).train()
     model.standardise(*pairs.batch(slice(0, 64))[:2])
     settings = Training(60, 2, 32, 3e-3, 2000.0, 0.5, 0.0, 0.0, 0.0)
     fit(model, pairs, pairs, settings, 0)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from cdvae import gaussian
-from cdvae.dynamics.futures import Known, still, with_noise
+from cdvae.dynamics.futures import Known, still
 from cdvae.dynamics.rows import FrameMethod
 from cdvae.dynamics.scoring import error_rows, judged
 
@@ -20,8 +20,7 @@ def score_method(method: FrameMethod, known: Known, n: int) -> dict[str, Any]:
     each: dict[str, list[float]] = {}
     whole = judged(still(known), known.test, 1)[0]
     for row in method.rows:
-        draw = row.draw(known)
-        draw = with_noise(draw, known) if row.noise else draw
+        draw = row.draw(known._replace(noise=row.noise))
         errors, energies, _ = judged(draw, known.test, 1 if row.given else n)
         rows += [(row.name, *score) for score in error_rows(errors, energies)]
         if row.given:
@@ -30,17 +29,15 @@ def score_method(method: FrameMethod, known: Known, n: int) -> dict[str, Any]:
         each[row.name] = (errors[:, 0] if row.given else energies).tolist()
     if method.sampled:
         rows.append((method.name, "code_kl", 1, code_kl(known), "nats"))
-    if known.model is not None:
-        rows.append((method.name, "sigma", 1, float(known.model.log_sigma.exp()), "1"))
     return {"rows": rows, "each": each}
 
 
 @torch.no_grad()
 def code_kl(known: Known) -> float:
     """KL(q(z | v, I) ‖ P(z | I)), mean over test pairs, in nats."""
-    sums = []
+    model, sums = known.model, []
     for rows in torch.arange(len(known.frames)).split(100):
         x_c, x_g = known.frames.batch(rows)[:2]
-        q, p = known.model.q_z_given_x(x_c, x_g), known.model.prior_of(x_c)
-        sums.append(gaussian.kl(*q, *p).sum(1))
+        q = model.q_z_given_x(x_c, x_g)
+        sums.append(model.kl(model.features(x_c)[2], q, gaussian.sample(*q, known.generator)))
     return float(torch.cat(sums).mean())

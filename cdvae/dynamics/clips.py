@@ -1,6 +1,5 @@
 """Visual Dynamics on real clips: pairs of frames, networks, scores, cached on disk."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +10,35 @@ from cdvae.data.clips.frames import ClipPairs
 from cdvae.data.drawn.shapes import Pairs
 from cdvae.data.splits import source_of
 from cdvae.dynamics import clip_scoring
-from cdvae.dynamics.experiment import CODES, SPLITS, FrameExperiment
+from cdvae.dynamics.experiment import SPLITS, FrameExperiment
 from cdvae.dynamics.futures import Known
-from cdvae.dynamics.pairs import SCALE, FramePairs, codes
-from cdvae.dynamics.rows import FrameMethod, frame_methods
+from cdvae.dynamics.rows import FrameMethod
 from cdvae.methods.crossconv_local import LocalCrossConv
 from cdvae.runs.settings import Profile
-from cdvae.runs.store import Fitted, Run
+from cdvae.runs.store import Run
 from cdvae.tools.device import pick_device
 from cdvae.tools.files import cache_root, key_of, path_of
-from cdvae.tools.meaning import meaning
-from cdvae.training import fit
 
-SHAPING = ("n_train", "size", "step", "per_clip", "least")  # settings that shape the pairs …
-FITTING = (*SHAPING, "n_valid", "network", "sigma", "training")  # … and what is learned of them
-SCORED = ("n_test", "n_samples")  # settings that shape scores alone
+
+def build_network(settings: Any, sampled: bool, device: torch.device) -> LocalCrossConv:
+    """An untrained network; initial weights come from torch's global random state."""
+    model = LocalCrossConv(settings.network, settings.sigma, settings.size, sampled)
+    return model.to(device, memory_format=torch.channels_last)
 
 
 class ClipExperiment(FrameExperiment):
     """The runs of one profile on a folder of clips."""
 
     data = "ucf101"
+    shaping = ("n_train", "size", "step", "per_clip", "least")
+    build = staticmethod(build_network)
+    judge = staticmethod(clip_scoring.score_method)
 
     def __init__(self, profile: Profile, root: str, device: str = "auto"):
         self.profile, self.settings = profile, profile.clip_dynamics
         self.root, self.device = path_of(root), pick_device(device)
         self._pairs: dict[str, ClipPairs] = {}
         self._stamp: str | None = None
-
-    def runs(self) -> list[Run]:
-        """Every method with every seed; what draws nothing by chance once."""
-        seeds = self.settings.seeds
-        found = []
-        for name, method in frame_methods(self.data).items():
-            by_chance = method.is_learned or name == "marginal"
-            found += [Run("motion", name, seed) for seed in (seeds if by_chance else seeds[:1])]
-        return found
 
     def prepare(self, runs: list[Run]) -> None:
         """Read the clips."""
@@ -90,57 +82,12 @@ class ClipExperiment(FrameExperiment):
         """The video group of each test pair: what is resampled together."""
         return [source_of(clip) for clip in self.clip_pairs("test").clips]
 
-    def model_key(self, run: Run) -> str:
-        learned, settings = self.is_learned(run), {"data_seed": self.profile.data_seed}
-        settings |= self.chosen(FITTING if learned else SHAPING)
-        parts = (build_network, fit_network, codes, FramePairs) if learned else ()
-        place = (self.data, self.stamp(), run.method, self.method(run).sampled)
-        return key_of(*place, run.seed, settings, meaning(*parts) if learned else "")
-
-    def score_key(self, run: Run) -> str:
-        rows = self.method(run).rows
-        network = (build_network, FramePairs) if self.is_learned(run) else ()
-        code = meaning(clip_scoring.score_method, [row.draw for row in rows], network)
-        names = [(row.name, row.given, row.noise) for row in rows]
-        return key_of(self.model_key(run), self.chosen(SCORED), names, code)
-
-    def untrained(self, run: Run) -> LocalCrossConv:
-        return build_network(self.settings, self.method(run).sampled, self.device)
-
-    def fitted(self, run: Run, on_check: Callable[[dict], None]) -> Fitted:
-        """Train its network; codes of training pairs are kept beside the weights."""
-        train, valid = self.examples("train"), self.examples("valid")
-        sampled = self.method(run).sampled
-        made = fit_network(self.settings, sampled, train, valid, run.seed, on_check)
-        return Fitted(*made, self.chosen(FITTING), {CODES: codes(made[0], train, run.seed)})
-
     def scored(self, method: FrameMethod, known: Known) -> dict[str, Any]:
         """Scores of its rows: {"rows", "each", "groups", "still"}."""
-        found = clip_scoring.score_method(method, known, self.settings.n_samples)
+        found = self.judge(method, known, self.settings.n_samples)
         still = {split: self.clip_pairs(split).still for split in ("train", "test")}
         return found | {"groups": self.groups(), "still": still}
 
     def n_train(self) -> int:
         """The number of training pairs, of which there may be fewer than asked for."""
         return len(self.pairs("train").first)
-
-
-def build_network(settings: Any, sampled: bool, device: torch.device) -> LocalCrossConv:
-    """An untrained network; initial weights come from torch's global random state."""
-    model = LocalCrossConv(settings.network, settings.sigma, settings.size, sampled)
-    return model.to(device, memory_format=torch.channels_last)
-
-
-def fit_network(
-    settings: Any,
-    sampled: bool,
-    train: FramePairs,
-    valid: FramePairs,
-    seed: int,
-    on_check: Callable[[dict[str, float]], None],
-) -> tuple[LocalCrossConv, list[dict[str, float]]]:
-    """A trained network and what training left (`training.fit`)."""
-    torch.manual_seed(seed)
-    model = build_network(settings, sampled, train.first.device)
-    model.standardise(*train.batch(slice(0, SCALE))[:2])
-    return model, fit(model, train, valid, settings.training, seed, on_check)

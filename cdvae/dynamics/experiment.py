@@ -14,9 +14,8 @@ from cdvae.data.drawn import shapes
 from cdvae.data.drawn.shapes import Pairs
 from cdvae.dynamics import scoring
 from cdvae.dynamics.futures import Known
-from cdvae.dynamics.pairs import FramePairs, build_network, codes, fit_network
+from cdvae.dynamics.pairs import FramePairs, Network, build_network, codes, fit_network
 from cdvae.dynamics.rows import FrameMethod, frame_methods
-from cdvae.methods.crossconv import CrossConv
 from cdvae.runs.settings import Profile
 from cdvae.runs.store import Fitted, Run, Store
 from cdvae.tools.device import pick_device
@@ -26,17 +25,18 @@ from cdvae.tools.progress import Progress
 from cdvae.tools.provenance import circumstances
 
 SPLITS = {"train": "n_train", "valid": "n_valid", "test": "n_test"}  # and their sizes' names
-SHAPING = ("n_train", "size")  # settings that shape what a method looks up …
-FITTING = ("n_train", "n_valid", "size", "sigma", "network", "training")  # … and what it learns
 SCORED = ("n_test", "n_samples")  # settings that shape scores alone
 CODES = "codes of training pairs"  # beside the weights in a checkpoint
-NETWORK = (build_network, FramePairs)  # code that both fitting and scoring hang on
 
 
 class FrameExperiment(Store):
     """The runs of one profile on pairs of frames of moving shapes."""
 
     unit, data = "pairs", "shapes"
+    shaping = ("n_train", "size")  # settings that shape what a method looks up …
+    learning = ("n_valid", "sigma", "network", "training")  # … and those that also shape a network
+    build = staticmethod(build_network)
+    judge = staticmethod(scoring.score_method)
 
     def __init__(self, profile: Profile, device: str = "auto"):
         self.profile, self.settings = profile, profile.dynamics
@@ -44,7 +44,12 @@ class FrameExperiment(Store):
         self._pairs: dict[str, Pairs] = {}
 
     def runs(self) -> list[Run]:
-        return [Run("motion", name, self.profile.seeds[0]) for name in frame_methods(self.data)]
+        """Every method with every seed; what learns nothing and draws little by chance once."""
+        return [
+            Run("motion", name, seed)
+            for name, method in frame_methods(self.data).items()
+            for seed in (self.settings.seeds if method.varies else self.settings.seeds[:1])
+        ]
 
     def method(self, run: Run) -> FrameMethod:
         """What is run."""
@@ -73,21 +78,24 @@ class FrameExperiment(Store):
         every = asdict(self.settings)
         return {name: every[name] for name in names}
 
+    def stamp(self) -> str:
+        """A key of what the data are."""
+        return meaning(shapes.load)
+
     def model_key(self, run: Run) -> str:
         """The key of all that shapes a run's model: data, settings, code."""
-        stamp = meaning(shapes.load)
-        settings = {"data_seed": self.profile.data_seed}
-        settings |= self.chosen(FITTING if self.is_learned(run) else SHAPING)
-        code = meaning(*NETWORK, fit_network, codes) if self.is_learned(run) else ""
-        sampled = self.method(run).sampled
-        return key_of(self.data, stamp, run.method, sampled, run.seed, settings, code)
+        learned, settings = self.is_learned(run), {"data_seed": self.profile.data_seed}
+        settings |= self.chosen(self.shaping + (self.learning if learned else ()))
+        code = meaning(self.build, FramePairs, fit_network, codes) if learned else ""
+        place = (self.data, self.stamp(), run.method, self.method(run).sampled)
+        return key_of(*place, run.seed, settings, code)
 
     def score_key(self, run: Run) -> str:
         """The key of all that shapes a run's scores."""
         rows = self.method(run).rows
-        network = NETWORK if self.is_learned(run) else ()
-        code = meaning(scoring.score_method, [row.draw for row in rows], network)
-        names = [(row.name, row.given) for row in rows]
+        network = (self.build, FramePairs) if self.is_learned(run) else ()
+        code = meaning(self.judge, [row.draw for row in rows], network)
+        names = [(row.name, row.given, row.noise) for row in rows]
         return key_of(self.model_key(run), self.chosen(SCORED), names, code)
 
     def is_learned(self, run: Run) -> bool:
@@ -105,7 +113,7 @@ class FrameExperiment(Store):
         return output_root() / "figures" / self.profile.name / self.data / f"dynamics_{name}"
 
     def committed(self, run: Run) -> Path:
-        """Where a checkpoint lies that came with the project."""
+        """Where a checkpoint lies that came with the project: that of the first seed."""
         return self.folder() / f"{run.method}.safetensors"
 
     def checkpoint(self, run: Run) -> Path:
@@ -117,16 +125,16 @@ class FrameExperiment(Store):
                     return path
         return super().checkpoint(run)
 
-    def untrained(self, run: Run) -> CrossConv:
-        return build_network(self.settings, self.method(run).sampled, self.device)
+    def untrained(self, run: Run) -> Network:
+        return self.build(self.settings, self.method(run).sampled, self.device)
 
     def fitted(self, run: Run, on_check: Callable[[dict], None]) -> Fitted:
         """Train its network; codes of training pairs are kept beside the weights."""
         train, valid = self.examples("train"), self.examples("valid")
-        sampled = self.method(run).sampled
-        made = fit_network(self.settings, sampled, train, valid, run.seed, on_check)
-        beside = {CODES: codes(made[0], train, run.seed)}
-        return Fitted(*made, self.chosen(FITTING), beside)
+        how = (self.build, self.settings, self.method(run).sampled)
+        made = fit_network(*how, train, valid, run.seed, on_check)
+        settings = self.chosen(self.shaping + self.learning)
+        return Fitted(*made, settings, {CODES: codes(made[0], train, run.seed)})
 
     def bank(self, run: Run) -> Tensor:
         """Codes of training pairs, one each: (at most BANK, n_code)."""
@@ -153,8 +161,8 @@ class FrameExperiment(Store):
         return found | {"sizes": sizes, "provenance": about}
 
     def scored(self, method: FrameMethod, known: Known) -> dict[str, Any]:
-        """Scores of its rows: {"rows", "code", "histograms"}."""
-        return scoring.score_method(method, known, self.settings.n_samples)
+        """Scores of its rows: {"rows", "code", "bins"}."""
+        return self.judge(method, known, self.settings.n_samples)
 
     def n_train(self) -> int:
         """The number of training pairs."""

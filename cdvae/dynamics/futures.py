@@ -6,6 +6,7 @@ Each function here takes what a run knows and gives a function that draws.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,9 @@ from cdvae.dynamics.flow_copy import FlowCopy
 from cdvae.dynamics.pairs import FramePairs
 from cdvae.methods.crossconv import CrossConv
 from cdvae.methods.crossconv_local import LocalCrossConv
+
+COMPONENTS = 16  # of the mixture that is fitted to training codes
+LEAST_VARIANCE = 1e-3  # of its components along any direction
 
 Draw = Callable[[slice, int], Tensor]  # (test pictures, n) -> differences (batch, n, 3, H, W)
 
@@ -27,6 +31,13 @@ class Known(NamedTuple):
     generator: torch.Generator  # the rows of a run go on with it, one after the other
     model: CrossConv | LocalCrossConv | None = None
     bank: Tensor | None = None  # codes of training pairs (M, n_code)
+    noise: bool = False  # whether draws have the noise of P(v | I, z)
+
+    def shown(self, x_c: Tensor, z: Tensor) -> Tensor:
+        """What codes (N, n, n_code) make of pictures: (N, n, 3, H, W)."""
+        if self.noise:
+            return self.model.sample_given_z(x_c, z, self.generator)
+        return self.model.sample_given_z(x_c, z)
 
 
 def standard_codes(known: Known) -> Draw:
@@ -42,7 +53,30 @@ def fitted_codes(known: Known) -> Draw:
         x_c = known.frames.batch(part).x_c
         size = (len(x_c), n, len(mean))
         z = torch.randn(*size, generator=known.generator, device=x_c.device)
-        return known.model.sample_given_z(x_c, mean + deviation * z)
+        return known.shown(x_c, mean + deviation * z)
+
+    return draw
+
+
+def mixture_codes(known: Known) -> Draw:
+    """Codes from a mixture of Gaussians fitted to training codes: a prior that knows where the
+    aggregated posterior Σ q(z | v, I) has its mass, and where it has none."""
+    from sklearn.mixture import GaussianMixture
+
+    bank = known.bank.double().cpu().numpy()
+    fit = GaussianMixture(COMPONENTS, reg_covar=LEAST_VARIANCE, random_state=0).fit(bank)
+    factors = np.linalg.cholesky(fit.covariances_)
+    share, means, roots = (
+        torch.from_numpy(x).float().to(known.bank.device)
+        for x in (fit.weights_, fit.means_, factors)
+    )
+
+    def draw(part: slice, n: int) -> Tensor:
+        x_c = known.frames.batch(part).x_c
+        k = torch.multinomial(share, len(x_c) * n, replacement=True, generator=known.generator)
+        noise = torch.randn(len(k), len(means[0]), generator=known.generator, device=x_c.device)
+        z = means[k] + torch.einsum("kij,kj->ki", roots[k], noise)
+        return known.shown(x_c, z.unflatten(0, (len(x_c), n)))
 
     return draw
 
@@ -54,7 +88,7 @@ def training_codes(known: Known) -> Draw:
         x_c = known.frames.batch(part).x_c
         size, device = (len(x_c), n), x_c.device
         chosen = torch.randint(len(known.bank), size, generator=known.generator, device=device)
-        return known.model.sample_given_z(x_c, known.bank[chosen])
+        return known.shown(x_c, known.bank[chosen])
 
     return draw
 
@@ -65,19 +99,19 @@ def own_codes(known: Known) -> Draw:
     def draw(part: slice, n: int) -> Tensor:
         x_c, x_g = known.frames.batch(part)[:2]
         z = torch.stack([known.model.encode(x_c, x_g, known.generator) for _ in range(n)], 1)
-        return known.model.sample_given_z(x_c, z)
+        return known.shown(x_c, z)
 
     return draw
 
 
 def prior_codes(known: Known) -> Draw:
     """Codes from the network's own P(z | I)."""
-    return lambda part, n: known.model.sample(known.frames.batch(part).x_c, n, known.generator)
 
+    def draw(part: slice, n: int) -> Tensor:
+        x_c = known.frames.batch(part).x_c
+        return known.shown(x_c, known.model.prior_codes(x_c, n, known.generator))
 
-def with_noise(draw: Draw, known: Known) -> Draw:
-    """The same draws with the noise of P(v | I, z): draws of P(v | I) itself."""
-    return lambda part, n: known.model.noisy(draw(part, n), known.generator)
+    return draw
 
 
 def any_difference(known: Known) -> Draw:

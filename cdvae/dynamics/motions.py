@@ -16,6 +16,8 @@ SEEN = 0.5  # a shape counts in a picture where at least this share of it can be
 MOVES = 1.0  # from this length on a shape moves, pixels; the true motions are longer
 NEAR_AXIS = math.pi / 8  # the axis is the nearest of four: |, —, \ and /
 EDGES = torch.arange(-9.0, 10.0, 2.0)  # of the histogram's bins, pixels; 0 lies within one
+PSEUDO = 0.5  # counts added to each bin of a prediction
+N_BINS = (len(EDGES) - 1) ** 2
 COLUMNS = ("circle", "square", "triangle", "circle_triangle")
 PAIR = [0, 2]  # of the last column
 
@@ -75,15 +77,16 @@ def along(motions: Tensor) -> Tensor:
     return (motions * AXES).sum(-1)
 
 
-def histogram(points: Tensor, pseudo: float = 0.0) -> Tensor:
-    """Shares of points (M, 2) in 9 × 9 bins of 2 × 2 pixels, the outermost without end.
+def bins(points: Tensor) -> Tensor:
+    """The number of each point's bin, (…, 2) to (…): 9 × 9 bins of 2 × 2 pixels, the outermost
+    without end."""
+    index = torch.bucketize(points.contiguous(), EDGES[1:-1].contiguous())
+    return index[..., 0] * (len(EDGES) - 1) + index[..., 1]
 
-    pseudo: counts added to each bin.
-    """
-    inner = EDGES[1:-1].contiguous()
-    index = torch.bucketize(points.contiguous(), inner)
-    bins = len(EDGES) - 1
-    counts = torch.bincount(index[:, 0] * bins + index[:, 1], minlength=bins**2) + pseudo
+
+def histogram(points: Tensor, pseudo: float = 0.0) -> Tensor:
+    """Shares of points (M, 2) in each bin: (N_BINS,). pseudo: counts added to each bin."""
+    counts = torch.bincount(bins(points), minlength=N_BINS) + pseudo
     return counts / counts.sum()
 
 
@@ -92,31 +95,37 @@ def divergence(true: Tensor, predicted: Tensor) -> float:
 
     Half a count is added to each bin of the prediction, so that the divergence is finite.
     """
-    p, q = histogram(true), histogram(predicted, 0.5)
+    p, q = histogram(true), histogram(predicted, PSEUDO)
     return float(torch.where(p > 0, p * (p.clamp_min(1e-12) / q).log(), 0.0).sum())
 
 
-def columns(motions: Tensor, seen: Tensor) -> dict[str, Tensor]:
-    """Points (M, 2) of each column of the paper's table, from motions (N, n, 3, 2) of shapes that
-    count, seen (N, 3): a shape's (x, y); for circle and triangle their steps along their axes."""
-    found = {
-        name: motions[seen[:, kind], :, kind].flatten(0, 1) for kind, name in enumerate(COLUMNS[:3])
-    }
-    both = along(motions)[seen[:, PAIR].all(1)][..., PAIR]
-    return found | {COLUMNS[3]: both.flatten(0, 1)}
+def columns(motions: Tensor) -> dict[str, Tensor]:
+    """Points (…, 2) of each column of the paper's table, from motions (…, 3, 2): a shape's (x, y);
+    for circle and triangle their steps along their axes."""
+    found = {name: motions[..., kind, :] for kind, name in enumerate(COLUMNS[:3])}
+    return found | {COLUMNS[3]: along(motions)[..., PAIR]}
+
+
+def counted(seen: Tensor) -> dict[str, Tensor]:
+    """The pictures (N,) that count for each column, by the shapes that can be seen, (N, 3)."""
+    found = {name: seen[:, kind] for kind, name in enumerate(COLUMNS[:3])}
+    return found | {COLUMNS[3]: seen[:, PAIR].all(1)}
 
 
 def divergences(true: Tensor, predicted: Tensor, seen: Tensor) -> dict[str, float]:
     """KL from true motions, draws of the world (M, 3, 2), to predicted ones (N, n, 3, 2) of shapes
     that count, seen (N, 3), in nats for each column of the paper's table."""
-    everywhere = torch.ones(len(true), 3, dtype=torch.bool)
-    p, q = columns(true[:, None], everywhere), columns(predicted, seen)
-    return {name: divergence(p[name], q[name]) for name in COLUMNS}
+    p, q, rows = columns(true), columns(predicted), counted(seen)
+    return {name: divergence(p[name], q[name][rows[name]].flatten(0, 1)) for name in COLUMNS}
 
 
-def histograms(predicted: Tensor, seen: Tensor) -> dict[str, Tensor]:
-    """Shares of predicted motions in each bin, for each column: (81,)."""
-    return {name: histogram(points) for name, points in columns(predicted, seen).items()}
+def binned(predicted: Tensor, seen: Tensor) -> dict[str, list[list[int]]]:
+    """The bin of each predicted motion (N, n, 3, 2), by column; no bins where it does not count."""
+    rows = counted(seen)
+    return {
+        name: [b if count else [] for b, count in zip(bins(p).tolist(), rows[name], strict=True)]
+        for name, p in columns(predicted).items()
+    }
 
 
 def summary(motions: Tensor, seen: Tensor) -> dict[str, float]:
@@ -135,8 +144,8 @@ def summary(motions: Tensor, seen: Tensor) -> dict[str, float]:
         found[f"moves_{name}"] = len(moving) / max(len(v), 1)
         found[f"axis_{name}"] = float(close.float().mean())
         found[f"up_{name}"] = float((step < 0).float().mean())
-    both = columns(motions, seen)[COLUMNS[3]]
-    found["correlation"] = float(torch.corrcoef(both.T)[0, 1])
+    both = columns(motions)[COLUMNS[3]][counted(seen)[COLUMNS[3]]]
+    found["correlation"] = float(torch.corrcoef(both.flatten(0, 1).T)[0, 1])
     return found
 
 

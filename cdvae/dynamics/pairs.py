@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from cdvae.methods.crossconv import CrossConv, Frames
+from cdvae.methods.crossconv_local import LocalCrossConv
 from cdvae.model import Batch
 from cdvae.training import fit
+
+Network = CrossConv | LocalCrossConv
 
 BANK = 1000  # training pairs whose codes stand for all, as many as in the authors' demonstration
 SCALE = 2000  # training pairs that the scale of differences is taken from
@@ -45,23 +49,23 @@ def build_network(settings: Frames, sampled: bool, device: torch.device) -> Cros
 
 
 def fit_network(
-    settings: Frames,
+    build: Callable[[Any, bool, torch.device], Network],
+    settings: Any,
     sampled: bool,
     train: FramePairs,
     valid: FramePairs,
     seed: int,
     on_check: Callable[[dict[str, float]], None],
-) -> tuple[CrossConv, list[dict[str, float]]]:
+) -> tuple[Network, list[dict[str, float]]]:
     """A trained network and what training left (`training.fit`)."""
     torch.manual_seed(seed)
-    model = build_network(settings, sampled, train.first.device)
+    model = build(settings, sampled, train.first.device)
     model.standardise(*train.batch(slice(0, SCALE))[:2])
-    history = fit(model, train, valid, settings.training, seed, on_check)
-    return model, history
+    return model, fit(model, train, valid, settings.training, seed, on_check)
 
 
 @torch.no_grad()
-def codes(model: CrossConv, pairs: FramePairs, seed: int) -> Tensor:
+def codes(model: Network, pairs: FramePairs, seed: int) -> Tensor:
     """Codes of the first pairs, one each: (at most BANK, n_code)."""
     generator = torch.Generator(pairs.first.device).manual_seed(seed)
     parts = torch.arange(min(BANK, len(pairs))).split(100)

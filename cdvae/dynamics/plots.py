@@ -161,15 +161,17 @@ def motion_panel(axis, shares: np.ndarray) -> None:
 
 
 def kl_bars(table: pd.DataFrame) -> Figure:
-    """KL of each method and column, ours, on a logarithmic axis."""
-    colours = {row.label: row.colour for row in rows("shapes")}
+    """KL of each method and column, the mean of the seeds and their deviation, logarithmic."""
+    colours, wide = {row.label: row.colour for row in rows("shapes")}, 0.8 / len(table)
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(6.0, 2.6), layout="constrained")
         place = np.arange(len(COLUMNS))
         for k, row in enumerate(table.itertuples()):
-            values = [getattr(row, f"{column}_ours") for column in COLUMNS]
-            at = place + (k - (len(table) - 1) / 2) * 0.13
-            axis.bar(at, values, 0.13, color=colours[row.method], label=row.method)
+            values = [getattr(row, column) for column in COLUMNS]
+            spread = [getattr(row, f"{column}_std") for column in COLUMNS]
+            at = place + (k - (len(table) - 1) / 2) * wide
+            axis.bar(at, values, wide, color=colours[row.method], label=row.method)
+            axis.errorbar(at, values, spread, fmt="none", ecolor="#333333", elinewidth=0.8)
         axis.set(yscale="log", ylabel="KL (nats)")
         axis.set_xticks(place, [column.replace("_", ", ") for column in COLUMNS])
         axis.legend(fontsize=8, ncols=2, loc="upper right", bbox_to_anchor=(1.0, 1.25))
@@ -196,8 +198,8 @@ def training_curves(histories: dict[str, list[dict]]) -> Figure:
 
 
 def code(kl: pd.DataFrame) -> Figure:
-    """KL of each dimension of z on test pairs, largest first."""
-    values = np.sort(kl.kl_nats.to_numpy())[::-1]
+    """KL of each dimension of the first seed's z on test pairs, largest first."""
+    values = np.sort(kl[kl.seed == kl.seed.min()].kl_nats.to_numpy())[::-1]
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(3.4, 2.0), layout="constrained")
         axis.bar(np.arange(1, len(values) + 1), values, color="#0072B2")

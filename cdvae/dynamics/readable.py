@@ -3,7 +3,7 @@
 import pandas as pd
 
 from cdvae.dynamics.motions import COLUMNS as SHAPES
-from cdvae.dynamics.results import MEASURES, claims, compared
+from cdvae.dynamics.results import MEASURES, claims, compared, means
 from cdvae.dynamics.rows import DATA, rows
 
 MARK = {True: "✓", False: "✗"}
@@ -75,7 +75,7 @@ def shares_explained(apart: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
 def motion_shares(scores: pd.DataFrame) -> pd.DataFrame:
     """What the samples do: shares for circle / square / triangle in one cell, and how circle and
     triangle go together."""
-    label, value = names("shapes"), scores.set_index(["method", "metric"]).value
+    label, value = names("shapes"), means(scores)
     heads = {"moves": "moves", "axis": "along its axis", "up": "up (square: left)"}
     lines = []
     for name in [name for name in label if (name, "correlation") in value.index]:

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from cdvae.dynamics import clip_results
+from cdvae.dynamics import clip_results, shape_results
 from cdvae.dynamics.clips import ClipExperiment
 from cdvae.dynamics.experiment import FrameExperiment
 from cdvae.dynamics.limits import limits
 from cdvae.dynamics.motions import COLUMNS as SHAPES
-from cdvae.dynamics.rows import DATA, OURS, FrameMethod, frame_methods, rows
-from cdvae.report.paper import MOTION_KL
+from cdvae.dynamics.rows import DATA, OURS, rows
 from cdvae.report.results import COLUMNS, cell, results_folder, write_csv
 from cdvae.runs.parallel import Crew, score_all
 from cdvae.runs.settings import load_profile
@@ -95,12 +94,12 @@ def collect(experiment: FrameExperiment, runs: list[Run]) -> pd.DataFrame:
         "runs": {str(run): each["provenance"] for run, each in found.items()},
     }
     if experiment.data == "shapes":
-        write_csv(code_table(found), folder / "code.csv")
-        write_csv(kl_table(scores), folder / "table_kl.csv")
-        write_csv(histogram_table(found), folder / "histograms.csv")
-        for run in runs:
-            if run.method == OURS:
-                publish(experiment.checkpoint(run), experiment.committed(run))
+        write_csv(shape_results.code_table(found), folder / "code.csv")
+        write_csv(shape_results.kl_table(scores), folder / "table_kl.csv")
+        write_csv(shape_results.kl_comparisons(found), folder / "kl_comparisons.csv")
+        write_csv(shape_results.histogram_table(found), folder / "histograms.csv")
+        first = next(run for run in runs if run.method == OURS)
+        publish(experiment.checkpoint(first), experiment.committed(first))
     else:
         scores = clip_results.with_intervals(scores, found)
         apart = clip_results.comparisons(found, 3 * experiment.settings.size**2)
@@ -122,53 +121,11 @@ def score_table(experiment: FrameExperiment, found: dict[Run, dict]) -> pd.DataF
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def code_table(found: dict[Run, dict]) -> pd.DataFrame:
-    """The KL of each dimension of the code, by method."""
-    code = [(run.method, k, kl) for run, each in found.items() for k, kl in enumerate(each["code"])]
-    return pd.DataFrame(code, columns=["method", "dimension", "kl_nats"])
-
-
-def histogram_table(found: dict[Run, dict]) -> pd.DataFrame:
-    """The shares of motions in each bin, by row and column of the table of KL divergences."""
-    lines = [
-        (row, column, k, share)
-        for each in found.values()
-        for row, columns in each["histograms"].items()
-        for column, shares in columns.items()
-        for k, share in enumerate(shares)
-    ]
-    return pd.DataFrame(lines, columns=["method", "column", "bin", "share"])
-
-
 def publish(checkpoint: Path, path: Path) -> None:
     """Put a small checkpoint beside the results, for whoever has not trained."""
     if checkpoint != path and checkpoint.stat().st_size <= LARGEST:
         with atomic(path) as temporary:
             shutil.copyfile(checkpoint, temporary)
-
-
-def kl_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """The paper's table of KL divergences, ours beside its own (recalled, not verified)."""
-    values = scores.set_index(["method", "metric"]).value
-    lines = []
-    for method in in_papers_order():
-        for row in method.rows:
-            if row.given:
-                continue
-            is_papers = method.paper and row.name == method.name
-            paper = MOTION_KL[method.paper] if is_papers else [None] * len(SHAPES)
-            line = {"method": row.label}
-            for shape, theirs in zip(SHAPES, paper, strict=True):
-                line[f"{shape}_ours"] = values[row.name, f"kl_{shape}"]
-                line[f"{shape}_paper_unverified"] = theirs
-            lines.append(line)
-    return pd.DataFrame(lines)
-
-
-def in_papers_order() -> list[FrameMethod]:
-    """The methods on shapes as the paper lists them, those that it has not last."""
-    order = [*MOTION_KL, ""]
-    return sorted(frame_methods("shapes").values(), key=lambda method: order.index(method.paper))
 
 
 def printed(profile: str, data: str = "shapes") -> str:
@@ -183,20 +140,26 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     """The table for reading: ours [paper's, unverified] in one cell."""
     shown = pd.DataFrame({"method": table.method})
     for shape in SHAPES:
-        pairs = zip(table[f"{shape}_ours"], table[f"{shape}_paper_unverified"], strict=True)
-        shown[shape.replace("_", "–")] = [cell(ours, None, paper, 2) for ours, paper in pairs]
+        columns = (table[f"{shape}{kind}"] for kind in ("", "_std", "_paper_unverified"))
+        cells = [cell(*each, 2) for each in zip(*columns, strict=True)]
+        shown[shape.replace("_", "–")] = cells
     return shown
 
 
 def claims(scores: pd.DataFrame) -> pd.DataFrame:
     """Columns method, claim, value, bound and holds, from the scores on moving shapes."""
-    value = scores.set_index(["method", "metric"]).value
+    value = means(scores)
     found = []
     for row in rows("shapes"):
         if row.rivals:
             each = way_claims(value[row.name]) + rival_claims(value, row.name, row.rivals)
             found += [(row.name, *claim) for claim in each]
     return pd.DataFrame(found, columns=["method", "claim", "value", "bound", "holds"])
+
+
+def means(scores: pd.DataFrame) -> pd.Series:
+    """The mean over seeds of each score, by method and metric."""
+    return scores.groupby(["method", "metric"]).value.mean()
 
 
 def way_claims(value: pd.Series) -> list[tuple]:

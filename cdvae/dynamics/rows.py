@@ -61,6 +61,11 @@ class FrameMethod:
         """Whether it has weights."""
         return self.sampled is not None
 
+    @property
+    def varies(self) -> bool:
+        """Whether it is run with every seed."""
+        return self.is_learned or self.name == "marginal"
+
 
 GIVEN = Row(
     "crossconv_encoded", "Cross convolution, given the answer", futures.own_codes, given=True
@@ -76,6 +81,13 @@ METHODS = (
                 "Cross convolution, N(0, I)",
                 futures.standard_codes,
                 colour="#0072B2",
+                rivals=("flow", "ae"),
+            ),
+            Row(
+                "crossconv_mixture",
+                "Cross convolution, mixture fitted to training codes",
+                futures.mixture_codes,
+                colour="#009E73",
                 rivals=("flow", "ae"),
             ),
             Row(

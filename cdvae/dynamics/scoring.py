@@ -26,19 +26,19 @@ ACTIVE = 0.01  # a dimension of z is active if its mean varies by more than this
 
 
 def score_method(method: FrameMethod, known: Known, n: int) -> dict[str, Any]:
-    """Scores of a method's rows, n samples a picture: {"rows", "code", "histograms"}.
+    """Scores of a method's rows, n samples a picture: {"rows", "code", "bins"}.
 
-    code: KL of each dimension, nats; histograms: shares of motions by row and column of the table.
+    code: KL of each dimension, nats; bins: by row and column of the table, those that the samples
+    of each picture fall in.
     """
     test, seen = known.test, visible(known.test.shapes) >= motions.SEEN
     scores: list[tuple[str, Score]] = []
-    histograms: dict[str, dict[str, list[float]]] = {}
+    bins: dict[str, dict[str, list[list[int]]]] = {}
     for row in method.rows:
         errors, energies, found = judged(row.draw(known), test, 1 if row.given else n)
         scores += [(row.name, score) for score in error_rows(errors, energies)]
         scores += [(row.name, score) for score in motion_rows(found, seen, test.motion)]
-        shares = motions.histograms(found, seen)
-        histograms[row.name] = {column: share.tolist() for column, share in shares.items()}
+        bins[row.name] = motions.binned(found, seen)
     if method.name == "truth":
         scores += [(method.name, score) for score in measuring_rows(test)]
     code: list[float] = []
@@ -46,7 +46,7 @@ def score_method(method: FrameMethod, known: Known, n: int) -> dict[str, Any]:
         code, more = code_rows(known.model, known.frames)
         scores += [(method.name, score) for score in more]
     rows = [(name, *score) for name, score in scores]
-    return {"rows": rows, "code": code, "histograms": histograms}
+    return {"rows": rows, "code": code, "bins": bins}
 
 
 def true_motions() -> Tensor:
