@@ -68,6 +68,25 @@ def test_the_loss_is_the_bound_by_hand():
     assert torch.equal(network(False).loss(rows)["loss"], network(False).loss(rows)["loss"])
 
 
+def test_the_mean_is_learned_with_one_deviation_and_the_noise_of_what_it_leaves():
+    """Gradients of the loss by those of its two parts; an autoencoder's has nothing of chance."""
+    model, rows = network(sampled=False), batch()
+    parts = dict(model.named_parameters())
+    total = torch.autograd.grad(model.loss(rows)["loss"], parts.values(), allow_unused=True)
+    v, log_sigma = model.decode(model.features(rows.x_c), model.encode(rows.x_c, rows.x_g))
+    even = torch.distributions.Normal(v, model.log_sigma.exp()).log_prob(rows.x_g)
+    noise = torch.distributions.Normal(v.detach(), log_sigma.exp()).log_prob(rows.x_g)
+    losses = [-x.flatten(1).sum(1).mean() for x in (even, noise)]
+    mean, left = (torch.autograd.grad(x, parts.values(), allow_unused=True) for x in losses)
+    for name, whole, one, other in zip(parts, total, mean, left, strict=True):
+        expected = other if name.startswith("deviation") else one
+        assert (other is None) == (not name.startswith("deviation"))
+        if expected is not None:
+            assert torch.allclose(
+                whole, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max())
+            )
+
+
 @torch.no_grad()
 def test_draws_are_of_the_prior_its_first_part_first():
     model, x_c = network(), batch().x_c

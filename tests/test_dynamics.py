@@ -124,6 +124,7 @@ def test_scores_of_every_method_are_tidy(finished):
         "AE, Gaussian of training codes",
         "AE, training codes",
         "Cross convolution, N(0, I)",
+        "Cross convolution, mixture fitted to training codes",
         "Cross convolution, training codes",
         "(truth)",
     ]

@@ -16,13 +16,13 @@ from cdvae.tools.files import project_root
 def test_claims_of_visual_dynamics_by_rival_and_shape():
     scores = table({("flow", "kl_square"): 0.4})
     found = readable.rivals(scores).set_index(["method", "against"])
-    assert len(found) == 5 and list(found.columns) == readable_columns()
+    assert len(found) == 7 and list(found.columns) == readable_columns()
     ours, flow = "Cross convolution, N(0, I)", "Flow"
     assert found.loc[(ours, flow), "circle"] == "0.50 < 2.00 ✓"
     assert found.loc[(ours, flow), "square"] == "0.50 ≥ 0.40 ✗"
     ways = readable.ways(scores).set_index("method")
     assert ways.loc[ours, "of the moving circles, up"] == "0.52 ✓"
-    assert len(ways) == 2
+    assert len(ways) == 3
 
 
 def readable_columns() -> list[str]:
