@@ -1,8 +1,7 @@
 """All figures of the project on one page, light enough for a phone."""
 
-import re
 from dataclasses import dataclass
-from io import BytesIO
+from math import inf
 from pathlib import Path
 
 from cdvae.data.sources import data_sets
@@ -32,26 +31,14 @@ class Plate:
 
 
 def plates(root: Path) -> list[Plate]:
-    """The committed figures of the quick profile, by data set and number."""
+    """The committed figures of the quick profile, by data set and number; others behind them."""
     found = []
     for folder in sorted(filter(Path.is_dir, (root / "figures" / "quick").iterdir())):
         pictures = [path for path in folder.glob("*.*") if path.suffix in (".png", ".jpg")]
-        for path in sorted(pictures, key=order):
-            match = re.fullmatch(r"figure(\d+\w?)", path.stem)
-            text = captions.kept(folder).get(parts(match[1]), "") if match else ""
-            found.append(Plate(path, folder.name, match[1] if match else "", text))
+        for path in sorted(pictures, key=lambda path: captions.place_of(path) or (inf, path.stem)):
+            number = "".join(map(str, captions.place_of(path) or ()))
+            found.append(Plate(path, folder.name, number, captions.find(path)))
     return found
-
-
-def parts(number: str) -> tuple[int, str]:
-    """Number and letter of a figure."""
-    digits, letter = re.fullmatch(r"(\d+)(\w?)", number).groups()
-    return int(digits), letter
-
-
-def order(path: Path) -> tuple:
-    match = re.fullmatch(r"figure(\d+)(\w?)", path.stem)
-    return (0, int(match[1]), match[2]) if match else (1, 0, path.stem)
 
 
 def numbered(every: list[Plate]) -> dict[str, Plate]:
@@ -93,6 +80,4 @@ def keep(every: list[Plate], to: Path) -> None:
             light = image.convert("RGB")
             if light.width > WIDTH:
                 light = light.resize((WIDTH, round(light.height * WIDTH / light.width)))
-            buffer = BytesIO()
-            light.save(buffer, "WEBP", quality=QUALITY, method=3)
-        (to / plate.file).write_bytes(buffer.getvalue())
+            light.save(to / plate.file, "WEBP", quality=QUALITY, method=3)
