@@ -57,7 +57,7 @@ def folder(tmp_path_factory):
     few = [NAME, "relighting-mdn12-coco", "resaturation-cvae-coco", "motion-cvae-ucf101"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(explorer, "models", lambda: few)
-        patch.setattr(ahead, "METHOD", {"relighting": "mdn4"})
+        patch.setattr(ahead, "MAIN", {"relighting": "mdn4"})
         patch.setattr(ahead, "SPREADS", (0.0, 1.0))
         patch.setattr(ahead, "SEED", ahead.SEED._replace(values=(0, 1)))
         try:
