@@ -10,6 +10,7 @@ from pathlib import Path
 from cdvae.site import ahead, explorer, links, pages, policy
 from cdvae.site.npm import MATHJAX, take
 from cdvae.site.settings import CONF
+from cdvae.tools.chunks import cores
 from cdvae.tools.errors import Failed, InputError
 from cdvae.tools.files import checkout, marked, writing
 
@@ -94,9 +95,8 @@ def run_sphinx(source: Path, to: Path, doctrees: Path) -> list[str]:
     warned = StringIO()
     os.environ["JUPYTER_PLATFORM_DIRS"] = "1"  # or jupyter_core warns of its own future
     with patch_docutils(None), docutils_namespace():
-        cores = os.cpu_count() or 1
         places = (source, source, to, doctrees)
-        Sphinx(*places, "html", status=None, warning=warned, parallel=cores).build()
+        Sphinx(*places, "html", status=None, warning=warned, parallel=cores()).build()
     plain = re.sub(r"\x1b\[[0-9;]*m", "", warned.getvalue())
     return [line.replace(f"{source}/", "") for line in plain.strip().splitlines()]
 
