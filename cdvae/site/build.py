@@ -103,9 +103,8 @@ def run_sphinx(source: Path, to: Path, doctrees: Path) -> list[str]:
 
 def finish(site: Path) -> None:
     """Give each page its policy, and remove what only the builder needs."""
-    for name in (".buildinfo", ".doctrees", "_sources"):
-        path = site / name
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    shutil.rmtree(site / "_sources", ignore_errors=True)
+    (site / ".buildinfo").unlink(missing_ok=True)
     for page in site.rglob("*.html"):
         html = page.read_text(encoding="utf-8").replace(*UNLEVELLED)
         page.write_text(policy.put(html), encoding="utf-8")
