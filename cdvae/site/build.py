@@ -12,7 +12,7 @@ from cdvae.site.npm import MATHJAX, take
 from cdvae.site.settings import CONF
 from cdvae.tools.chunks import cores
 from cdvae.tools.errors import Failed, InputError
-from cdvae.tools.files import checkout, marked, writing
+from cdvae.tools.files import checkout, marked, sweep, writing
 
 ASSETS = Path(__file__).parent / "assets"
 UNLEVELLED = ('class="caption" role="heading"', 'class="caption" role="heading" aria-level="2"')
@@ -36,19 +36,18 @@ def build(to: Path, only: tuple[str, ...] = ("",), say=print) -> None:
     ready(to)
     with writing(to.parent):
         to.parent.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=marked("site"), dir=to.parent))
-        try:
-            made = place / "made"
-            sources(place / "source", only)
+        sweep(to.parent)
+        mark = {"prefix": marked("site"), "ignore_cleanup_errors": True}
+        with tempfile.TemporaryDirectory(**mark, dir=to.parent) as folder:
+            source, made, doctrees = (Path(folder, each) for each in ("source", "made", "doctrees"))
+            sources(source, only)
             say(f"pages by Sphinx … ({time.monotonic() - start:.0f} s so far)")
-            faults = run_sphinx(place / "source", made, place / "doctrees")
+            faults = run_sphinx(source, made, doctrees)
             finish(made)
             faults += links.broken(made)
             if to.exists():
                 shutil.rmtree(to)
             made.replace(to)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
     size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
     say(f"{to}: {size / 1e6:.1f} MB, {time.monotonic() - start:.0f} s")
     if size > LARGEST:
