@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cdvae.data.sources import data_sets
 from cdvae.figures import captions
+from cdvae.release.readme import headed
 from cdvae.site import words
 
 WIDTH, QUALITY = 1200, 82  # px and of WebP, of a figure on the page
@@ -56,17 +57,17 @@ def page(every: list[Plate]) -> str:
     texts.append("Every figure that the project keeps, as `cdvae figures` draws it.")
     for data in dict.fromkeys(each.data for each in every):
         title = known[data].title if data in known else data
-        texts.append(f"## {title[0].upper()}{title[1:]}")
+        texts.append(f"## {headed(title)}")
         texts += [shown(each) for each in every if each.data == data]
     return "\n\n".join(texts) + "\n"
 
 
 def shown(plate: Plate) -> str:
     """A figure with its caption; one without is called what its file is called."""
-    bare = plate.path.stem.replace("_", " ")
-    title = f"**Figure {plate.number}.**" if plate.number else f"**{bare[0].upper()}{bare[1:]}.**"
-    caption = plate.caption or title
-    alt = words.plain(words.FIGURE.sub("", caption)) or f"Figure {plate.number}"
+    bare = headed(plate.path.stem.replace("_", " "))
+    title = f"Figure {plate.number}" if plate.number else bare
+    caption = plate.caption or f"**{title}.**"
+    alt = words.plain(words.FIGURE.sub("", caption)) or title
     return words.figure(plate.file, alt, caption, plate.name)
 
 
