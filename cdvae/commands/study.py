@@ -13,7 +13,10 @@ def add_to(commands) -> None:
     one = actions.add_parser("search", help="every trial of the search, on validation examples")
     one.add_argument("--data", default="coco", help="coco (default), ucf101, …")
     one.add_argument("--root", help="the folder that holds the photos or clips")
-    one.add_argument("--method", help="run this method's trials, keep the others' rows")
+    one.add_argument("--tasks", nargs="+", help="default: all that the data have")
+    one.add_argument(
+        "--method", nargs="+", help="run these methods' trials alone, keep the others' rows"
+    )
     spread(one)
     one.add_argument(
         "--storage", metavar="URL", help="of Optuna's: calls that name it share the trials"
@@ -51,11 +54,14 @@ def show(path: Path) -> None:
 
 
 def search(options: argparse.Namespace) -> None:
-    from cdvae.studies import search
+    from cdvae.studies import rounds, search
 
-    place = (options.data, options.root)
+    place, given = (options.data, options.root), (options.method,)
     with crew(options) as cluster:
-        print(search.run(*place, options.method, cluster, options.storage))
+        if options.data in search.LISTED:
+            print(search.run(*place, *given, cluster, options.storage))
+        else:
+            print(rounds.run(*place, options.tasks, *given, cluster, options.storage))
 
 
 def ablations(options: argparse.Namespace) -> None:

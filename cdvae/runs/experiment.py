@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -151,18 +151,24 @@ class Experiment(Store):
         path = self.score_file(run)
         return [path.with_suffix(".safetensors"), path]
 
-    def shown_in_training(self, task: str) -> Fields:
-        """The training split: its first `n_used` examples, with mirror images if `flips`."""
+    def shown_in_training(self, task: str, semantics: bool = True) -> Fields:
+        """The training split: its first `n_used` examples, with mirror images if `flips`.
+
+        semantics: whether labels and layout, which can be larger than the layers, come along.
+        """
         train, settings = self.fields(task)["train"], self.settings(task)
+        if not semantics:
+            train = replace(train, semantics=train.semantics[:, :0], n_labels=0)
         if settings.n_used:
             train = train.rows(torch.arange(len(train)) < settings.n_used)
         return with_flips(train) if settings.flips else train
 
     def examples(self, task: str, split: str, n_code: int = 0) -> Examples:
         """A split on the device, with embedding targets for a code of that size (train only)."""
-        fields = self.shown_in_training(task) if split == "train" else self.fields(task)[split]
+        is_train = split == "train"
+        fields = self.shown_in_training(task, False) if is_train else self.fields(task)[split]
         p = torch.zeros(2, len(fields), max(n_code, 1))
-        if n_code and split == "train":
+        if n_code and is_train:
             p = self.targets(task, n_code)
         p_c, p_g = p.expand(2, len(fields), -1)
         return Examples(*(x.to(self.device) for x in (fields.x_c, fields.x_g, p_c, p_g)))
