@@ -19,7 +19,7 @@ from cdvae.methods.crossconv_local import LocalCrossConv
 from cdvae.runs.settings import Profile
 from cdvae.runs.store import Fitted, Run
 from cdvae.tools.device import pick_device
-from cdvae.tools.files import cache_root, key_of, path_of
+from cdvae.tools.files import cache_root, is_whole, key_of, path_of
 from cdvae.tools.meaning import meaning
 from cdvae.tools.progress import Progress
 from cdvae.tools.provenance import circumstances
@@ -80,7 +80,7 @@ class ClipExperiment(FrameExperiment):
         """The pairs of a split, with their clips."""
         if split not in self._pairs:
             path = self.pairs_file(split)
-            if not path.exists():
+            if not is_whole(path):
                 frames.save(frames.load(self.root, *self.shaped(split)), path)
             self._pairs[split] = frames.load_saved(path)
         return self._pairs[split]

@@ -13,7 +13,7 @@ from cdvae.data.fields import Fields, with_flips
 from cdvae.data.sources import Plan
 from cdvae.runs.settings import Profile
 from cdvae.tools.device import one_thread
-from cdvae.tools.files import InputError, atomic, cache_root, key_of
+from cdvae.tools.files import InputError, atomic, cache_root, is_whole, key_of
 from cdvae.tools.meaning import meaning
 
 
@@ -31,7 +31,7 @@ def targets(plan: Plan, settings: Profile, n_code: int, shown: Callable[[], Fiel
     shown: gives what is shown in training, mirror images and all.
     """
     path = targets_file(plan, settings, n_code)
-    if not path.exists():
+    if not is_whole(path):
         pair = made(shown(), n_code, settings.guidance.semantic_weight)
         with atomic(path) as temporary:
             save_file({"p": pair}, temporary)

@@ -15,6 +15,7 @@ from cdvae.methods.registry import Method
 from cdvae.runs.pool import Pool
 from cdvae.runs.store import Run, Store
 from cdvae.tools.chunks import cores
+from cdvae.tools.files import is_whole
 from cdvae.tools.progress import Progress
 from cdvae.tools.registry import owner
 
@@ -72,7 +73,7 @@ def prepare(pairs: list[Pair]) -> None:
     """Make the data of these runs here, where they are not; from here they travel."""
     for store in dict.fromkeys(store for store, _ in pairs):
         runs = [run for each, run in pairs if each is store]
-        if not all(path.exists() for run in runs for path in store.data_files(run)):
+        if not all(is_whole(path) for run in runs for path in store.data_files(run)):
             store.prepare(runs)
 
 
