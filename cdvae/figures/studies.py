@@ -46,9 +46,10 @@ def standing(chapter: Chapter, scores: tuple[str, ...] = ("best_error",)) -> Fig
             for axis, task in zip(line, tasks, strict=True):
                 mine = each[(each.task == task) & (each.metric == score) & (each.method != "truth")]
                 rows = [*places(mine, score), *fixed(chapter, task, score)]
-                for y, (_, value, spread, colour) in enumerate(sorted(rows, key=lambda r: r[1])):
+                rows.sort(key=lambda row: row[1])
+                for y, (_, value, spread, colour) in enumerate(rows):
                     axis.errorbar(value, y, xerr=spread, fmt="o", ms=5, color=colour)
-                axis.set_yticks(range(len(rows)), [r[0] for r in sorted(rows, key=lambda r: r[1])])
+                axis.set_yticks(range(len(rows)), [name for name, *_ in rows])
                 axis.invert_yaxis()
                 axis.grid(axis="x", lw=0.3)
                 unit = " px²" * (task == "motion" and score == "best_error")
