@@ -54,7 +54,6 @@ class ClipExperiment(FrameExperiment):
         """Read the clips."""
         for split in SPLITS:
             self.clip_pairs(split)
-        self._pairs.clear()
 
     def data_files(self, run: Run) -> list[Path]:
         """The pairs of each split."""

@@ -188,7 +188,6 @@ class Experiment(Store):
             self.fields(task)
             for n_code in {self.n_code(run) for run in runs if run.task == task} - {0}:
                 self.targets(task, n_code)
-        self.forget()
 
     def data_files(self, run: Run) -> list[Path]:
         """The splits of its task, and its embedding targets."""

@@ -93,6 +93,10 @@ class Store(ABC):
         """Make the data of these runs, once, before workers would each do it."""
 
     @abstractmethod
+    def forget(self) -> None:
+        """Let go of the data that are held; they are read again when they are needed."""
+
+    @abstractmethod
     def data_files(self, run: Run) -> list[Path]:
         """The files of the cache that `prepare` has made for a run."""
 

@@ -24,7 +24,7 @@ from cdvae.methods import method as entry_of
 from cdvae.metrics import COUNTS, score_samples
 from cdvae.report.results import results_folder, write_csv
 from cdvae.runs.experiment import Experiment
-from cdvae.runs.parallel import prepare, score_pairs
+from cdvae.runs.parallel import score_pairs
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
 from cdvae.studies import shared
@@ -129,7 +129,6 @@ def make(pairs: list[tuple[Trial, Run]], cluster: "Cluster | None") -> None:
     missing = [(store, run) for store, run in pairs if store.steps(run)]
     progress = Progress(sum(store.steps(run) for store, run in missing))
     try:
-        prepare(missing)
         score_pairs(missing, progress, cluster)
     finally:
         progress.close()
