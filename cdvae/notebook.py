@@ -30,7 +30,7 @@ from cdvae.runs.experiment import Experiment, open_runs
 from cdvae.runs.parameters import PARAMETERS, checked
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
-from cdvae.tools.files import InputError, project_root
+from cdvae.tools.files import InputError, is_whole, project_root
 
 WIDTH = 720  # px, of the pictures in a notebook
 PLAIN = 0.65  # of their own pixels: so wide are small ones shown, with letters of nine points
@@ -131,7 +131,7 @@ class Study:
         known, found = checkpoints.names(), {}
         for run in self.learned():
             name = checkpoints.name_of(run.task, run.method, self.data)
-            if name not in known and self.experiment.checkpoint(run).exists():
+            if name not in known and is_whole(self.experiment.checkpoint(run)):
                 found[name] = checkpoints.of_run(self.experiment, run)
         return found
 

@@ -76,6 +76,4 @@ def stripes(request, split: str) -> cdvae.Fields:
 
 cdvae.register(cdvae.tied("affine", "Affine", affine))
 cdvae.register(cdvae.Method("regressor", "Regressor", model=Regressor, build=regressor))
-cdvae.register(
-    cdvae.DataSet("stripes", "stripes", ("relighting",), make=stripes, needs_root=False)
-)
+cdvae.register(cdvae.DataSet("stripes", "stripes", ("relighting",), make=stripes, needs_root=False))

@@ -17,7 +17,8 @@ from cdvae.data.fields import TASKS
 from cdvae.data.registry import Request
 from cdvae.data.report import Report
 from cdvae.data.sources import Source
-from cdvae.tools.files import InputError
+from cdvae.dynamics import clip_results
+from cdvae.tools.files import InputError, project_root
 
 SHARED = Path(os.environ.get("CDVAE_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 ALL = 10**6  # more pairs than any folder here has
@@ -187,3 +188,15 @@ def test_real_clips(load_clips):
     assert len(fields) == 24 and report.n_found == 338 and fields.n_labels == 9
     assert torch.isfinite(fields.x_g).all() and clips.lengths(fields.x_g).max() < 32
     assert (fields.semantics.sum(1) == 1).all()
+
+
+def test_results_made_here_come_before_those_of_the_project(tmp_path, monkeypatch):
+    monkeypatch.setenv("CDVAE_OUTPUT", str(tmp_path))
+    project = project_root() / "results/quick/ucf101"
+    assert clip_results.places("quick")[0] == project
+    with pytest.raises(InputError, match="no results of profile smoke on clips: run cdvae"):
+        clip_results.places("smoke")
+    made = tmp_path / "results/smoke/ucf101"
+    made.mkdir(parents=True)
+    (made / clip_results.COMPARISONS).touch()
+    assert clip_results.places("smoke") == (made, tmp_path / "figures/smoke/ucf101")

@@ -93,7 +93,7 @@ CHANGES = {  # edits, and the runs whose models they change; None: scores alone,
     ),
     "a tie's cost": ([("ties.py", "distance / (2 * self.sigma**2)", "distance")], every("gauss")),
     "how weights are updated": (
-        [("training.py", "terms[\"loss\"], self.parts", "2 * terms[\"loss\"], self.parts")],
+        [("training.py", 'terms["loss"], self.parts', '2 * terms["loss"], self.parts')],
         every(*LEARNED),
     ),
 }

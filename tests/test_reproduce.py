@@ -221,9 +221,7 @@ def test_committed_notebooks_are_as_they_ran(path, monkeypatch):
     shown = notebook["metadata"]["cdvae"]
     monkeypatch.delenv("CDVAE_OUTPUT")  # the committed results, not the tests'
     data = notebooks.data_of(path)[0]
-    assert shown["inputs"] == key_of(
-        notebooks.inputs(path, notebooks.profile_of(path), data)
-    )
+    assert shown["inputs"] == key_of(notebooks.inputs(path, notebooks.profile_of(path), data))
     assert path.stat().st_size < 1_000_000
     assert "widgets" not in notebook["metadata"]
     assert not any("execution" in cell["metadata"] for cell in notebook["cells"])

@@ -64,9 +64,9 @@ def test_two_calls_share_the_trials(tmp_path):
         each.start()
     for each in threads:
         each.join(120)
-    assert found[0] == found[1] == [
-        {"best_error_100": 1.0 + k, "energy_score": 2.0} for k in range(N)
-    ]
+    assert (
+        found[0] == found[1] == [{"best_error_100": 1.0 + k, "energy_score": 2.0} for k in range(N)]
+    )
     assert made[0] and made[1]
     assert len(made[0] + made[1]) < 1.5 * N  # two that ask at one moment may be given the same
     third: list[int] = []

@@ -57,7 +57,7 @@ def folder(tmp_path_factory):
     few = [NAME, "relighting-mdn12-coco", "resaturation-cvae-coco", "motion-cvae-ucf101"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(explorer, "models", lambda: few)
-        patch.setattr(ahead, "METHOD", {"relighting": "mdn4"})
+        patch.setattr(ahead, "MAIN", {"relighting": "mdn4"})
         patch.setattr(ahead, "SPREADS", (0.0, 1.0))
         patch.setattr(ahead, "SEED", ahead.SEED._replace(values=(0, 1)))
         try:
@@ -87,10 +87,10 @@ def browser():
         browser.close()
 
 
-def opened(browser, address: str, size: str = "desk", **options):
+def opened(browser, size: str = "desk"):
     """A page that keeps what went wrong, and every address that it asked for."""
     width, height = SIZES[size]
-    page = browser.new_page(viewport={"width": width, "height": height}, **options)
+    page = browser.new_page(viewport={"width": width, "height": height})
     page.set_default_timeout(PATIENCE)
     page.wrong, page.asked = [], []
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
@@ -111,7 +111,7 @@ def keep(page, name: str) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_pages_are_whole_at_every_size(browser, address, folder, size):
-    page = opened(browser, address, size)
+    page = opened(browser, size)
     for path in sorted(folder.glob("*.html")) + sorted((folder / "notebooks").glob("0*.html")):
         name = path.relative_to(folder).as_posix()
         page.goto(f"{address}/{name}")
@@ -131,7 +131,7 @@ def test_pages_are_whole_at_every_size(browser, address, folder, size):
 
 @pytest.fixture(scope="module", params=SIZES)
 def explorer(request, browser, address):
-    page = opened(browser, address, request.param)
+    page = opened(browser, request.param)
     page.size = request.param
     page.goto(f"{address}/explorer.html")
     page.wait_for_selector("#explorer.live")
@@ -255,7 +255,7 @@ def test_same_noise_same_fields(explorer):
 
 
 def test_pictures_drawn_ahead_without_webassembly(browser, address):
-    page = opened(browser, address)
+    page = opened(browser)
     page.add_init_script("delete window.WebAssembly")
     page.goto(f"{address}/explorer.html")
     page.wait_for_selector(".ahead .sliders:not([hidden])")
@@ -273,7 +273,7 @@ def test_pictures_drawn_ahead_without_webassembly(browser, address):
 
 
 def test_search_finds(browser, address):
-    page = opened(browser, address)
+    page = opened(browser)
     page.goto(f"{address}/search.html?q=albedo")
     page.wait_for_selector("#search-results li a")
     all_is_well(page, address)

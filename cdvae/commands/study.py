@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from cdvae.commands.options import compute, crew, place, spread
+from cdvae.commands.options import compute, crew, place, skipped, spread
 
 
 def add_to(commands) -> None:
@@ -13,12 +13,27 @@ def add_to(commands) -> None:
     one = actions.add_parser("search", help="every trial of the search, on validation examples")
     one.add_argument("--data", default="coco", help="coco (default), ucf101, …")
     one.add_argument("--root", help="the folder that holds the photos or clips")
-    one.add_argument("--method", help="run this method's trials, keep the others' rows")
+    one.add_argument("--tasks", nargs="+", help="default: all that the data have")
+    one.add_argument(
+        "--method", nargs="+", help="run these methods' trials alone, keep the others' rows"
+    )
     spread(one)
     one.add_argument(
         "--storage", metavar="URL", help="of Optuna's: calls that name it share the trials"
     )
     one.set_defaults(action=search)
+    one = actions.add_parser("sizes", help="what more training examples change; verdicts by size")
+    place(one, "tuned")
+    compute(one)
+    one.add_argument("--tasks", nargs="+", help="default: all that the data have")
+    one.add_argument("--n", nargs="+", type=int, help="training examples; default: 1000 to 32000")
+    one.add_argument("--methods", nargs="+", help="rows of the tables, by name")
+    one.add_argument("--seeds", nargs="+", type=int, help="default: those of the profile")
+    one.add_argument(
+        "--half", choices=("A", "B"), help="of the test examples; default: the profile's, A"
+    )
+    spread(one)
+    one.set_defaults(action=sizes)
     one = actions.add_parser("ablations", help="what each part of the method earns")
     place(one, "tuned")
     compute(one)
@@ -51,11 +66,28 @@ def show(path: Path) -> None:
 
 
 def search(options: argparse.Namespace) -> None:
-    from cdvae.studies import search
+    from cdvae.studies import rounds, search
 
-    place = (options.data, options.root)
+    place, given = (options.data, options.root), (options.method,)
     with crew(options) as cluster:
-        print(search.run(*place, options.method, cluster, options.storage))
+        if options.data in search.LISTED:
+            print(search.run(*place, *given, cluster, options.storage))
+        else:
+            print(rounds.run(*place, options.tasks, *given, cluster, options.storage))
+
+
+def sizes(options: argparse.Namespace) -> int:
+    from cdvae.report.size_verdicts import NAME
+    from cdvae.studies import sizes
+
+    place = (options.profile, options.data, options.root)
+    which = (options.tasks, options.n, options.methods, options.seeds, options.half)
+    asked = sizes.Asked(*place, *which, options.device)
+    with crew(options) as cluster:
+        path = sizes.run(asked, cluster)
+    print(path)
+    print(path.with_name(NAME))
+    return skipped(sizes.experiment(asked, 0), sizes.tasks_of(asked))
 
 
 def ablations(options: argparse.Namespace) -> None:

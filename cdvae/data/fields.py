@@ -53,6 +53,9 @@ class Truth(Protocol):
     def sample(self, index: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """n draws from P(x_g | x_c) for each example in `index`: (batch, n, C_g, 32, 32)."""
 
+    def of_examples(self, index: Tensor) -> "Truth":
+        """The conditional of the examples at `index` alone; only where halves are scored."""
+
 
 @dataclass(frozen=True)
 class Fields:

@@ -9,7 +9,7 @@ from cdvae.data import fields
 from cdvae.data.fields import Fields, Task
 from cdvae.data.registry import DataSet, Request, entries
 from cdvae.data.splits import SPLITS
-from cdvae.tools.files import InputError, cache_root, key_of
+from cdvae.tools.files import InputError, cache_root, is_whole, key_of
 from cdvae.tools.meaning import meaning
 
 
@@ -109,7 +109,7 @@ def load_split(plan: Plan, split: str) -> Fields:
     """Fields of one split, with their exact conditional where it is known."""
     entry, request = data_set(plan.source.name), plan.request()
     path = plan.file(split)
-    if path.exists():
+    if is_whole(path):
         found = fields.load(path)
     else:
         found = entry.maker(plan.task.name)(request, split)

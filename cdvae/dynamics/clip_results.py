@@ -3,12 +3,17 @@
 Pairs of one video group resemble each other, and trainings differ by seed: both are resampled.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from cdvae.dynamics.rows import rows
 from cdvae.runs.store import Run
+from cdvae.tools.errors import InputError
+from cdvae.tools.files import output_root, project_root
 
+COMPARISONS = "dynamics_comparisons.csv"
 RESAMPLES = 2000
 LEVELS = (2.5, 97.5)  # per cent: an interval of 95 %
 COLUMNS = (
@@ -97,3 +102,16 @@ def explained(values: dict[str, np.ndarray], name: str, groups: np.ndarray, n_va
 def sizes(values: np.ndarray, groups: np.ndarray) -> tuple[int, int, int]:
     """Numbers of seeds, test pairs and groups."""
     return *values.shape, int(groups.max() + 1)
+
+
+def places(profile: str) -> tuple[Path, Path]:
+    """The folders of a profile's results and figures on clips: those made here, else those that
+    the project comes with. Raises InputError where there are neither."""
+    for root in (output_root(), project_root()):
+        results, figures = (root / kind / profile / "ucf101" for kind in ("results", "figures"))
+        if (results / COMPARISONS).exists():
+            return results, figures
+    raise InputError(
+        f"no results of profile {profile} on clips: run cdvae reproduce --profile {profile} "
+        "--data ucf101 --root DIR"
+    )

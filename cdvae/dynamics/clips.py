@@ -17,7 +17,7 @@ from cdvae.methods.crossconv_local import LocalCrossConv
 from cdvae.runs.settings import Profile
 from cdvae.runs.store import Run
 from cdvae.tools.device import pick_device
-from cdvae.tools.files import cache_root, key_of, path_of
+from cdvae.tools.files import cache_root, is_whole, key_of, path_of
 
 
 def build_network(settings: Any, sampled: bool, device: torch.device) -> LocalCrossConv:
@@ -44,7 +44,6 @@ class ClipExperiment(FrameExperiment):
         """Read the clips."""
         for split in SPLITS:
             self.clip_pairs(split)
-        self._pairs.clear()
 
     def data_files(self, run: Run) -> list[Path]:
         """The pairs of each split."""
@@ -70,7 +69,7 @@ class ClipExperiment(FrameExperiment):
         """The pairs of a split, with their clips."""
         if split not in self._pairs:
             path = self.pairs_file(split)
-            if not path.exists():
+            if not is_whole(path):
                 frames.save(frames.load(self.root, *self.shaped(split)), path)
             self._pairs[split] = frames.load_saved(path)
         return self._pairs[split]

@@ -58,6 +58,9 @@ class FrameExperiment(Store):
     def prepare(self, runs: list[Run]) -> None:
         """Nothing: shapes are drawn faster than they are read back."""
 
+    def forget(self) -> None:
+        self._pairs.clear()
+
     def data_files(self, run: Run) -> list[Path]:
         return []
 

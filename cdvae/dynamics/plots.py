@@ -1,5 +1,7 @@
 """Figures of Visual Dynamics; one function each."""
 
+from textwrap import fill
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -139,16 +141,20 @@ def motion_histograms(histograms: pd.DataFrame) -> Figure:
     shown = sorted(rows("shapes"), key=lambda row: row.name != "truth")
     shown = [row for row in shown if row.name in found and not row.given]
     with plt.rc_context(STYLE):
-        figure, axes = panels(len(shown), len(COLUMNS), 1.35, 1.1 * len(shown))
+        figure, axes = panels(len(shown), len(COLUMNS), 1.65, 0.95 * len(shown))
         for line, row in zip(axes, shown, strict=True):
             mine = histograms[histograms.method == row.name].sort_values("bin")
             for axis, column in zip(line, COLUMNS, strict=True):
                 motion_panel(axis, mine[mine.column == column].share.to_numpy())
-            line[0].set_ylabel(f"{row.label.replace(', ', chr(10), 1)}\n\ny (px)")
-            line[3].set_ylabel("triangle's step (px)")
+                axis.label_outer()
+            name = fill(row.label, 16)
+            line[0].set_ylabel(name, rotation="horizontal", ha="right", va="center")
         for k, column in enumerate(COLUMNS):
             axes[0, k].set_title(column.replace("_", ", "))
             axes[-1, k].set_xlabel("circle's step (px)" if k == 3 else "x (px)")
+        step = axes[len(shown) // 2, 3]
+        step.yaxis.set_label_position("right")
+        step.set_ylabel("triangle's step (px)")
     return finished(figure)
 
 

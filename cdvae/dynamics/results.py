@@ -103,7 +103,7 @@ def collect(experiment: FrameExperiment, runs: list[Run]) -> pd.DataFrame:
     else:
         scores = clip_results.with_intervals(scores, found)
         apart = clip_results.comparisons(found, 3 * experiment.settings.size**2)
-        write_csv(apart, folder / "dynamics_comparisons.csv")
+        write_csv(apart, folder / clip_results.COMPARISONS)
         write_csv(limits(experiment.pairs("test")), folder / "dynamics_limits.csv")
         about["still_pairs_left_out"] = next(iter(found.values()))["still"]
     write_csv(scores, folder / scores_name)

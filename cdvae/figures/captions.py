@@ -147,14 +147,18 @@ def kept(folder: Path) -> dict[tuple[int, str], str]:
 
 def of(path: Path) -> str:
     """The caption of the figure in that file."""
-    digits, letter = re.match(r"figure(\d+)(\w*)", path.stem).groups()
-    return kept(path.parent)[int(digits), letter]
+    return kept(path.parent)[place_of(path)]
 
 
 def find(path: Path) -> str:
     """The caption of the figure in that file; empty where there is none."""
-    digits, letter = re.match(r"figure(\d+)(\w*)", path.stem).groups()
-    return kept(path.parent).get((int(digits), letter), "")
+    return kept(path.parent).get(place_of(path), "")
+
+
+def place_of(path: Path) -> tuple[int, str] | None:
+    """The number and letter of the figure in that file; None for one without a number."""
+    match = re.fullmatch(r"figure(\d+)(\w*)", path.stem)
+    return (int(match[1]), match[2]) if match else None
 
 
 def plain(caption: str, most: int = 250) -> str:

@@ -9,25 +9,29 @@ WORTH = 0.6  # of a PNG's bytes, for a JPEG that takes its place
 
 def light_png(png: bytes) -> bytes:
     """A PNG on white: with a palette if its colours are few, else without a loss."""
-    from PIL import Image
-
-    image = on_white(png)
-    if image.getcolors(FEW):
-        image = image.quantize(256, method=Image.Quantize.MAXCOVERAGE)
-    data = BytesIO()
-    image.save(data, "PNG", optimize=True)
-    return data.getvalue()
+    return as_png(on_white(png))
 
 
 def light(png: bytes) -> tuple[str, bytes]:
     """A PNG as what shows the same in fewer bytes, with its MIME type: of a photo a JPEG."""
-    small, data = light_png(png), BytesIO()
     image = on_white(png)
+    small, data = as_png(image), BytesIO()
     if not image.getcolors(FEW):
         image.save(data, "JPEG", **PHOTOS)
         if len(data.getvalue()) < WORTH * len(small):
             return "image/jpeg", data.getvalue()
     return "image/png", small
+
+
+def as_png(image) -> bytes:
+    """A Pillow image as PNG, with a palette if its colours are few."""
+    from PIL import Image
+
+    if image.getcolors(FEW):
+        image = image.quantize(256, method=Image.Quantize.MAXCOVERAGE)
+    data = BytesIO()
+    image.save(data, "PNG", optimize=True)
+    return data.getvalue()
 
 
 def on_white(png: bytes):

@@ -4,17 +4,11 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from cdvae.data.photos.originals import grey_of
+from cdvae.data.photos.originals import grey_of, saturation_of
 from cdvae.figures.style import STYLE, finished, panels
 from cdvae.postprocess.upsample import Upsampler, downsample
 
 PART = 4  # a crop's side is this part of the photo's
-
-
-def saturation(colours: np.ndarray) -> np.ndarray:
-    """HSV saturation of colours (H, W, 3)."""
-    most, least = colours.max(2), colours.min(2)
-    return np.where(most > 0, (most - least) / np.maximum(most, 1e-6), 0.0)
 
 
 def largest(difference: np.ndarray, side: int) -> tuple[slice, slice]:
@@ -26,7 +20,7 @@ def largest(difference: np.ndarray, side: int) -> tuple[slice, slice]:
 
 def crop(colours: np.ndarray, with_segments: Upsampler) -> Figure:
     """A photo (H, H, 3) in [0, 1], its true saturation, and what comes back from 32 × 32."""
-    truth = saturation(colours)
+    truth = saturation_of(colours)
     coarse = downsample(truth[None])
     without = Upsampler(grey_of(colours), np.zeros(truth.shape, int))
     made = {"with segments": with_segments(coarse)[0], "one segment": without(coarse)[0]}

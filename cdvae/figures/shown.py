@@ -31,7 +31,7 @@ from cdvae.runs.experiment import Experiment
 from cdvae.runs.scoring import drawing
 from cdvae.runs.store import Run
 from cdvae.tools.device import one_thread
-from cdvae.tools.files import atomic, key_of
+from cdvae.tools.files import atomic, is_whole, key_of
 from cdvae.tools.meaning import meaning
 
 MAIN = {"relighting": "mdn4", "resaturation": "mdn12", "motion": "gauss"}  # Figures 6, 7, 8
@@ -130,7 +130,7 @@ def update(experiment: Experiment, runs: list[Run], folder: Path) -> None:
     """
     for task in dict.fromkeys(run.task for run in runs):
         path = path_of(folder, task)
-        before = load(path).runs if path.exists() else {}
+        before = load(path).runs if is_whole(path) else {}
         mine = [run for run in runs if run.task == task and run.seed == runs[0].seed]
         wanted = [run for run in mine if run.method in shown_of(task)] or mine[-1:]
         keys = {run.method: key(experiment, run) for run in wanted}

@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 
 from cdvae.figures.style import STYLE, finished, legend_below, look_of, panels, watermark
 from cdvae.methods import label, look, method, ordered
-from cdvae.report.chapters import Chapter, oriented, over_variants
+from cdvae.report.chapters import Chapter, over_variants
 from cdvae.report.results import summary
+from cdvae.report.tables import effects_of_pairs
 from cdvae.runs.measures import metric
 
 PAIRS = (  # what the forest plot compares
@@ -45,9 +46,10 @@ def standing(chapter: Chapter, scores: tuple[str, ...] = ("best_error",)) -> Fig
             for axis, task in zip(line, tasks, strict=True):
                 mine = each[(each.task == task) & (each.metric == score) & (each.method != "truth")]
                 rows = [*places(mine, score), *fixed(chapter, task, score)]
-                for y, (_, value, spread, colour) in enumerate(sorted(rows, key=lambda r: r[1])):
+                rows.sort(key=lambda row: row[1])
+                for y, (_, value, spread, colour) in enumerate(rows):
                     axis.errorbar(value, y, xerr=spread, fmt="o", ms=5, color=colour)
-                axis.set_yticks(range(len(rows)), [r[0] for r in sorted(rows, key=lambda r: r[1])])
+                axis.set_yticks(range(len(rows)), [name for name, *_ in rows])
                 axis.invert_yaxis()
                 axis.grid(axis="x", lw=0.3)
                 unit = " px²" * (task == "motion" and score == "best_error")
@@ -88,27 +90,26 @@ def colour_of(name: str) -> str:
     return KINDS.get("rival" if is_rival else entry.kind, OTHERS)
 
 
-def forest(chapter: Chapter, scores: tuple[str, ...], tasks: list[str] | None = None) -> Figure:
+def forest(chapter: Chapter, scores: tuple[str, ...]) -> Figure:
     """Paired differences in per cent of the second method's score, with their 95 % intervals.
 
     A panel for each score and task; left of zero the first method is better.
     """
-    found, panes = chapter.read("comparisons"), {}
+    panes, compared = {}, chapter.read("comparisons")
     for score in scores:
-        for task in tasks or chapter.tasks:
-            mine = found[(found.task == task) & (found.metric == score)]
-            rows = {pair: in_per_cent(chapter, task, score, mine, pair) for pair in PAIRS}
-            name = metric(score).label.removesuffix(" of 100")
-            panes[f"{task}\n{name}"] = {pair: r for pair, r in rows.items() if r}
-    shown = [pair for pair in PAIRS if any(pair in rows for rows in panes.values())]
+        found = effects_of_pairs(compared, chapter.scores, score, PAIRS)
+        name = metric(score).label.removesuffix(" of 100")
+        panes |= {f"{task}\n{name}": found[found.task == task] for task in chapter.tasks}
+    every = pd.concat(panes.values())
+    shown = [pair for pair in PAIRS if pair in zip(every.method, every.other, strict=True)]
     with plt.rc_context(STYLE):
         width = 1.4 / len(panes) + 6.4 / len(panes)
         figure, axes = panels(1, len(panes), width, 0.9 + 0.2 * len(shown))
         for axis, (title, rows) in zip(axes[0], panes.items(), strict=True):
-            for pair, (mean, low, high, verdict) in rows.items():
-                y, colour = shown.index(pair), COLOURS[verdict]
-                axis.plot([low, high], [y, y], color=colour, lw=1.4)
-                axis.plot(mean, y, "o", color=colour, ms=4)
+            for row in rows.itertuples():
+                y, colour = shown.index((row.method, row.other)), COLOURS[row.verdict]
+                axis.plot([row.low, row.high], [y, y], color=colour, lw=1.4)
+                axis.plot(row.value, y, "o", color=colour, ms=4)
             axis.axvline(0, color="black", lw=0.6)
             names = [f"{label(one)} − {label(other)}" for one, other in shown]
             axis.set_yticks(range(len(shown)), names if axis is axes[0, 0] else [""] * len(names))
@@ -116,18 +117,6 @@ def forest(chapter: Chapter, scores: tuple[str, ...], tasks: list[str] | None = 
             axis.set_title(title)
         figure.supxlabel("difference, per cent (left: the first is better)", fontsize=8)
     return finished(figure)
-
-
-def in_per_cent(
-    chapter: Chapter, task: str, score: str, found: pd.DataFrame, pair: tuple[str, str]
-) -> tuple[float, float, float, str] | None:
-    """A paired difference, its interval and verdict, in per cent of the second's mean score."""
-    row, scores = oriented(found, *pair), chapter.scores
-    if row is None:
-        return None
-    mine = (scores.task == task) & (scores.method == pair[1]) & (scores.metric == score)
-    mean = scores[mine & (scores.n_samples == 100)].value.mean()
-    return *(100 * each / mean for each in row[:3]), row[3]
 
 
 def ablations(table: pd.DataFrame, title: str) -> Figure:

@@ -4,7 +4,9 @@
 from collections.abc import Iterable
 
 from cdvae.methods import neighbours, cvae, tied, crossconv, crossconv_local  # noqa: F401
-from cdvae.methods import spatial, jmvae, flow_matching, energy_unet, controls  # noqa: F401
+from cdvae.methods import cvae_readings, tied_readings, seeing  # noqa: F401
+from cdvae.methods import spatial, jmvae, flow_matching, flow_whole, energy_unet  # noqa: F401
+from cdvae.methods import controls  # noqa: F401
 from cdvae.methods.registry import KINDS, LOOKS, Method
 from cdvae.tools.files import InputError
 from cdvae.tools.registry import entries

@@ -9,7 +9,10 @@ from cdvae.data.fields import Task
 from cdvae.model import Model
 from cdvae.training import Training
 
-KINDS = ("paper", "extension", "rival", "own", "control", "truth", "variant")  # rows, in order
+KINDS = (  # rows, in order
+    *("paper", "reading", "extension", "rival"),
+    *("own", "control", "truth", "variant"),
+)
 LOOKS = (("#882255", "d"), ("#44AA99", "8"), ("#999933", "H"), ("#AA4499", "1"))  # of one's own
 EVERYWHERE = (  # every task on the data of which the project publishes checkpoints
     *(f"{task}-{data}" for data in ("scenes", "coco") for task in ("relighting", "resaturation")),
@@ -30,7 +33,8 @@ class Method:
     """A row of the tables.
 
     name: what `--methods` and the files of scores call it. label: what tables and figures do.
-    kind: one of KINDS. about: a line for help texts. look: colour and marker.
+    kind: one of KINDS; a "reading" differs in one respect from a row of the paper's. about: a line
+    for help texts. look: colour and marker.
 
     A learned method has a `model` and builds it: build(task, profile) gives it untrained, with
     initial weights from torch's global random state. A method that is not learned has `fit`:
@@ -40,6 +44,7 @@ class Method:
     tables: the dataclasses of its settings by the names of their tables in a profile; a table's
     `steps` are its training's, its `n_test` the test examples that it is scored on, the first.
     tasks: those that it has, () for all. guided: the size of the code that the embedding guides.
+    fixed: settings that make it this row whatever a profile says, {"tie": {"exact": True}}.
     variant_of: the method that an ablation's variant is compared with. published: the
     `<task>-<data>` of which the project brings a checkpoint.
     """
@@ -55,6 +60,7 @@ class Method:
     tables: Mapping[str, type] = field(default_factory=lambda: MappingProxyType({}))
     tasks: tuple[str, ...] = ()
     guided: Callable[[Any], int] | None = None
+    fixed: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     variant_of: str = ""
     published: tuple[str, ...] = ()
 

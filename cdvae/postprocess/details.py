@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from cdvae.data.photos.intrinsic import DARKEST, linear_to_srgb, srgb_to_linear
-from cdvae.data.photos.layers import value_saturation
+from cdvae.data.photos.originals import saturation_of
 
 HUELESS = 8 / 255  # of the largest minus the smallest channel
 DIMMEST = 0.05  # the least shading that is put in proportion; darker ones count as this
@@ -116,7 +116,7 @@ def resaturate(
 
     reproduced (32, 32) is CDVAE(z_o); I_o is the colours' own saturation.
     """
-    own = value_saturation(torch.from_numpy(colours).permute(2, 0, 1)[None])[1][0, 0].numpy()
+    own = saturation_of(colours)
     return [resaturated(colours, new) for new in with_details(generated, reproduced, own, upsample)]
 
 

@@ -28,6 +28,8 @@ EXPLORER = "09_explore"  # the notebook that reads the checkpoints
 CHAPTERS = ("10_verdict", "12_studies")  # the notebooks that read the tables of every data set
 OWN = "11_your_own"  # the notebook with methods of its own
 WHY = "13_why"  # the notebook that compares with the truth
+CLIPS = "16_real_clips"  # the notebook that reads Visual Dynamics' scores on clips
+MOTIONS = "17_which_motion"  # the notebook that reads its scores on moving shapes
 PNG = "image/png"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -66,7 +68,8 @@ def profile_of(path: Path) -> str:
 
 def data_of(path: Path) -> tuple[str, ...]:
     """The data sets that a notebook is for, first the one that the committed notebook shows."""
-    own = {FRAMES: ("shapes",), OWN: ("scenes",), WHY: ("scenes",)}
+    own = {OWN: ("scenes",), WHY: ("scenes",), CLIPS: ("ucf101",)}
+    own |= dict.fromkeys((FRAMES, MOTIONS), ("shapes",))
     return own.get(path.stem, tuple(data_sets()))
 
 

@@ -15,7 +15,7 @@ from cdvae.report.results import key_of_run, results_folder
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.measures import compared
 from cdvae.runs.store import Run
-from cdvae.tools.files import atomic
+from cdvae.tools.files import atomic, is_whole
 
 NAME = "each_example.safetensors"
 
@@ -29,7 +29,7 @@ def keep(experiment: Experiment, runs: list[Run]) -> dict[Run, Scores]:
     """
     path = results_folder(experiment.profile.name, experiment.source.name) / NAME
     found = {}
-    if path.exists():
+    if is_whole(path):
         found = still_valid(experiment, path)
     for run in runs:
         scores = experiment.each_score(run)

@@ -1,5 +1,7 @@
 """Tables beside the paper's: likelihoods in the proper sense, and proper scores."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -75,17 +77,25 @@ def effects(
     methods: tuple[str, ...],
     others: tuple[str, ...],
 ) -> pd.DataFrame:
-    """Rows of comparisons.csv in per cent of the other's mean score, for `figures.forest`.
+    """Effects of each of `methods` against each of `others`, in the order of `others`."""
+    pairs = [(one, other) for other in others for one in methods]
+    return effects_of_pairs(compared, scores, score, pairs)
 
-    Columns EFFECTS: method − other with its 95 %
-    interval; a row for each pair that was compared, in the order of `others`, then of `methods`.
+
+def effects_of_pairs(
+    compared: pd.DataFrame, scores: pd.DataFrame, score: str, pairs: Iterable[tuple[str, str]]
+) -> pd.DataFrame:
+    """Rows of comparisons.csv in per cent of the other's mean score, for forest plots.
+
+    Columns EFFECTS: method − other with its 95 % interval; for each task a row for each of these
+    pairs (method, other) that was compared, in their order.
     """
     mean = scores[(scores.metric == score) & (scores.n_samples == max(COUNTS))]
     mean = mean.groupby(["task", "method"]).value.mean()
     rows = []
     for task in dict.fromkeys(compared.task):
         mine = compared[(compared.metric == score) & (compared.task == task)]
-        for other, one in [(other, one) for other in others for one in methods]:
+        for one, other in pairs:
             found = oriented(mine, one, other)
             if found is None or (task, other) not in mean.index:
                 continue

@@ -15,6 +15,7 @@ from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import Profile
 from cdvae.runs.store import Run
 from cdvae.tools.device import one_thread
+from cdvae.tools.files import is_whole
 from cdvae.tools.progress import spoken
 from cdvae.training import Descent, Examples
 
@@ -50,7 +51,7 @@ def estimates(experiment: Experiment, runs: list[Run]) -> list[Estimate]:
     known: dict[tuple[str, str], tuple[float, float]] = {}
     found = []
     for run in runs:
-        trains = experiment.is_learned(run) and not experiment.checkpoint(run).exists()
+        trains = experiment.is_learned(run) and not is_whole(experiment.checkpoint(run))
         scores = not experiment.is_scored(run)
         pair = (run.task, run.method)
         if (trains or scores) and pair not in known:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,21 @@ from torch import Tensor
 from cdvae import guidance
 from cdvae.data import sources
 from cdvae.data.fields import Fields, task_named, with_flips
+from cdvae.data.halves import scored_half
 from cdvae.data.sources import Plan, Source
 from cdvae.data.splits import SPLITS
 from cdvae.methods import method, rows
 from cdvae.methods.registry import Method
 from cdvae.metrics import COUNTS, score_samples
 from cdvae.model import Model
-from cdvae.runs import scoring
+from cdvae.runs import embedding, scoring
 from cdvae.runs.measures import own_metrics
 from cdvae.runs.parameters import checked
 from cdvae.runs.scoring import Draw
 from cdvae.runs.settings import Profile, load_profile
 from cdvae.runs.store import Fitted, Run, Store
-from cdvae.tools.device import one_thread, pick_device
-from cdvae.tools.files import InputError, atomic, cache_root, key_of, path_of
+from cdvae.tools.device import pick_device
+from cdvae.tools.files import InputError, atomic, key_of, path_of
 from cdvae.tools.meaning import meaning
 from cdvae.tools.progress import Progress
 from cdvae.tools.provenance import circumstances, peak_memory_mb
@@ -44,15 +45,24 @@ class Experiment(Store):
         sizes = (profile.n_train, profile.n_valid, profile.n_test)
         folder = path_of(root) if root else None
         self.source = Source(data, folder, *sizes, profile.data_seed)
-        self._settings: dict[str, Profile] = {}
+        self._settings: dict[tuple[str, str], Profile] = {}
         self._plans: dict[str, Plan] = {}
         self._loaded: tuple[str, dict[str, Fields]] | None = None
 
-    def settings(self, task: str) -> Profile:
-        """The profile's settings for a task."""
-        if task not in self._settings:
-            self._settings[task] = self.profile.of(task)
-        return self._settings[task]
+    def settings(self, task: str, name: str = "") -> Profile:
+        """The profile's settings for a task, as a method has them if it is named."""
+        if (task, name) not in self._settings:
+            self._settings[task, name] = self.profile.of(task, name)
+        return self._settings[task, name]
+
+    def row(self, run: Run) -> tuple[Method, Profile]:
+        """What a run's method is, and the settings as it has them."""
+        return method(run.method), self.settings(run.task, run.method)
+
+    def n_code(self, run: Run) -> int:
+        """The size of the code that the embedding guides; 0 where it guides none."""
+        entry, settings = self.row(run)
+        return entry.guided_code(settings)
 
     def runs(
         self,
@@ -96,7 +106,7 @@ class Experiment(Store):
         """The splits of a task."""
         if self._loaded is None or self._loaded[0] != task:
             self.forget()  # before the next task comes
-            self._loaded = (task, sources.load(self.plan(task)))
+            self._loaded = (task, scored_half(sources.load(self.plan(task)), self.profile.half))
         return self._loaded[1]
 
     def forget(self) -> None:
@@ -107,11 +117,11 @@ class Experiment(Store):
         return method(run.method).is_learned
 
     def checks(self, run: Run) -> int:
-        return self.settings(run.task).training.checks
+        return self.settings(run.task, run.method).training.checks
 
     def model_key(self, run: Run) -> str:
         """The key of data, settings and code: of the method, its training, its examples."""
-        entry, profile = method(run.method), self.settings(run.task)
+        entry, profile = self.row(run)
         parts: list[Any] = [entry.build or entry.fit or entry.kind]
         parts += [scoring.trained] if entry.is_learned else []
         parts += [with_flips] if profile.flips and entry.kind != "truth" else []
@@ -124,7 +134,7 @@ class Experiment(Store):
 
     def score_key(self, run: Run) -> str:
         """The key of the model, and of the scores' settings and code."""
-        entry, profile = method(run.method), self.settings(run.task)
+        entry, profile = self.row(run)
         parts: list[Any] = [entry.build or entry.fit, scoring.drawing, scoring.sample_rows]
         parts += [score_samples, own_metrics()]
         if self.entry.truth:
@@ -133,6 +143,7 @@ class Experiment(Store):
         parts += [scoring.likelihood_rows] if entry.has_likelihood else []
         settings = asdict(profile.likelihood) if entry.has_likelihood else {}
         settings |= {"n_test": entry.n_scored(profile, self.profile.n_test)}
+        settings |= {"half": profile.half} if profile.half else {}
         return key_of(self.model_key(run), COUNTS, settings, meaning([p for p in parts if p]))
 
     def score_files(self, run: Run) -> list[Path]:
@@ -140,78 +151,60 @@ class Experiment(Store):
         path = self.score_file(run)
         return [path.with_suffix(".safetensors"), path]
 
-    def shown_in_training(self, task: str) -> Fields:
-        """The training split: its first `n_used` examples, with mirror images if `flips`."""
+    def shown_in_training(self, task: str, semantics: bool = True) -> Fields:
+        """The training split: its first `n_used` examples, with mirror images if `flips`.
+
+        semantics: whether labels and layout, which can be larger than the layers, come along.
+        """
         train, settings = self.fields(task)["train"], self.settings(task)
+        if not semantics:
+            train = replace(train, semantics=train.semantics[:, :0], n_labels=0)
         if settings.n_used:
             train = train.rows(torch.arange(len(train)) < settings.n_used)
         return with_flips(train) if settings.flips else train
 
     def examples(self, task: str, split: str, n_code: int = 0) -> Examples:
         """A split on the device, with embedding targets for a code of that size (train only)."""
-        fields = self.shown_in_training(task) if split == "train" else self.fields(task)[split]
+        is_train = split == "train"
+        fields = self.shown_in_training(task, False) if is_train else self.fields(task)[split]
         p = torch.zeros(2, len(fields), max(n_code, 1))
-        if n_code and split == "train":
+        if n_code and is_train:
             p = self.targets(task, n_code)
         p_c, p_g = p.expand(2, len(fields), -1)
         return Examples(*(x.to(self.device) for x in (fields.x_c, fields.x_g, p_c, p_g)))
 
     def targets_file(self, task: str, n_code: int) -> Path:
         """Where embedding targets lie, or will."""
-        settings = self.settings(task)
-        weight = settings.guidance.semantic_weight
-        code = meaning(guidance.targets, *([with_flips] if settings.flips else []))
-        shaped = (n_code, weight, settings.flips, settings.n_used, code)
-        key = key_of(self.plan(task).key, *shaped)
-        return cache_root() / "targets" / f"{key}.safetensors"
+        return embedding.targets_file(self.plan(task), self.settings(task), n_code)
 
     def targets(self, task: str, n_code: int) -> Tensor:
         """Embedding targets p_c and p_g of the training split: (2, N, n_code)."""
-        path = self.targets_file(task, n_code)
-        if not path.exists():
-            train = self.shown_in_training(task)
-            layers = (train.x_c, train.x_g, train.semantics, train.n_labels)
-            weight = self.settings(task).guidance.semantic_weight
-            try:
-                with one_thread():
-                    pair = guidance.targets(*layers, n_code, weight)
-            except ValueError as error:
-                raise InputError(
-                    f"{task}: the {len(train)} training examples are too few or too alike for the "
-                    f"embedding that guides ({error}): give more or more varied ones, or ask with "
-                    "--methods for those that need no embedding, as cvae"
-                ) from None
-            with atomic(path) as temporary:
-                save_file({"p": torch.stack([torch.from_numpy(p) for p in pair])}, temporary)
-        with safe_open(path, framework="pt") as file:
-            return file.get_tensor("p")
+        given = (self.plan(task), self.settings(task), n_code)
+        return embedding.targets(*given, lambda: self.shown_in_training(task))
 
     def prepare(self, runs: list[Run]) -> None:
         """Make the fields and embedding targets of these runs."""
         for task in dict.fromkeys(run.task for run in runs):
             self.fields(task)
-            names = {run.method for run in runs if run.task == task}
-            settings = self.settings(task)
-            for n_code in {method(name).guided_code(settings) for name in names} - {0}:
+            for n_code in {self.n_code(run) for run in runs if run.task == task} - {0}:
                 self.targets(task, n_code)
-        self.forget()
 
     def data_files(self, run: Run) -> list[Path]:
         """The splits of its task, and its embedding targets."""
         found = [self.plan(run.task).file(split) for split in SPLITS]
-        n_code = method(run.method).guided_code(self.settings(run.task))
+        n_code = self.n_code(run)
         return found + ([self.targets_file(run.task, n_code)] if n_code else [])
 
     def untrained(self, run: Run) -> Model:
         """A model as training begins; initial weights come from torch's global random state."""
-        return method(run.method).build(task_named(run.task), self.settings(run.task))
+        entry, settings = self.row(run)
+        return entry.build(task_named(run.task), settings)
 
     def fitted(self, run: Run, on_check: Callable[[dict], None]) -> Fitted:
-        entry, settings = method(run.method), self.settings(run.task)
-        n_code = entry.guided_code(settings)
-        train, valid = (self.examples(run.task, split, n_code) for split in ("train", "valid"))
+        entry, settings = self.row(run)
+        parts = [self.examples(run.task, split, self.n_code(run)) for split in ("train", "valid")]
         task = task_named(run.task)
-        made = scoring.trained(entry, task, settings, train, valid, run.seed, on_check)
+        made = scoring.trained(entry, task, settings, *parts, run.seed, on_check)
         return Fitted(*made, entry.settings(settings), {})
 
     def sampler(self, run: Run, split: str, progress: Progress | None = None) -> tuple[Draw, dict]:
@@ -236,11 +229,11 @@ class Experiment(Store):
                 f"{run.task}: {len(train)} training examples are too few for {max(COUNTS)} "
                 f"neighbours: give more, or leave out {run.method} with --methods"
             )
-        return entry.fit(train, valid, self.settings(run.task), max(COUNTS))
+        return entry.fit(train, valid, self.settings(run.task, run.method), max(COUNTS))
 
     def score(self, run: Run, progress: Progress) -> dict[str, Any]:
         """Score a run; also keeps the scores of each test example beside the others."""
-        entry, settings = method(run.method), self.settings(run.task)
+        entry, settings = self.row(run)
         draw, about = self.sampler(run, "test", progress)
         fields, test = self.fields(run.task)["test"], self.examples(run.task, "test")
         start = time.perf_counter()
@@ -274,10 +267,9 @@ class Experiment(Store):
 
     def joint_bound(self, run: Run) -> float:
         """The bound on −log p(x_c, x_g) that the model reports (Eq. 2), nats per test example."""
-        settings = self.settings(run.task)
-        n_code = method(run.method).guided_code(settings)
-        test = self.examples(run.task, "test", n_code)
-        return mean_loss(self.model(run), test, settings.training.batch_size, run.seed)["loss"]
+        test = self.examples(run.task, "test", self.n_code(run))
+        size = self.row(run)[1].training.batch_size
+        return mean_loss(self.model(run), test, size, run.seed)["loss"]
 
 
 def open_runs(

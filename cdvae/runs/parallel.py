@@ -15,6 +15,7 @@ from cdvae.methods.registry import Method
 from cdvae.runs.pool import Pool
 from cdvae.runs.store import Run, Store
 from cdvae.tools.chunks import cores
+from cdvae.tools.files import is_whole
 from cdvae.tools.progress import Progress
 from cdvae.tools.registry import owner
 
@@ -44,36 +45,37 @@ def score_all(
     store: Store, runs: list[Run], progress: Progress, cluster: Crew | None = None
 ) -> None:
     """Train and score what is missing of these runs; what is done is kept if one of them fails."""
-    missing = [(store, run) for run in runs if store.steps(run)]
-    if store.device.type == "cpu" and len(missing) > 1:
-        prepare(missing)  # once, before workers would each do it
-    score_pairs(missing, progress, cluster)
+    score_pairs([(store, run) for run in runs if store.steps(run)], progress, cluster)
 
 
 def score_pairs(pairs: list[Pair], progress: Progress, cluster: Crew | None = None) -> None:
     """The same for runs of several stores: on a cluster, or side by side here where it pays."""
-    apart = [pair for pair in pairs if travels(*pair)]
+    apart = [pair for pair in pairs if travels(*pair) and (cluster or pair[0].device.type == "cpu")]
+    n_workers = min(cores(), MOST_WORKERS, len(apart))
+    if cluster or len(apart) > 1:
+        prepare(apart)  # once, before workers would each do it
     if cluster:
-        prepare(apart)
         spread(apart, cluster, progress)
+    elif n_workers > 1:
+        with Pool(n_workers) as pool:
+            spread(apart, pool, progress)
     else:
-        apart = [(store, run) for store, run in apart if store.device.type == "cpu"]
-        n_workers = min(cores(), MOST_WORKERS, len(apart))
-        apart = apart if n_workers > 1 else []
-        if apart:
-            with Pool(n_workers) as pool:
-                spread(apart, pool, progress)
-    for store, run in pairs:
-        if (store, run) not in apart:
-            store.scores(run, progress)
+        apart = []
+    before = None
+    for store, run in [pair for pair in pairs if pair not in apart]:
+        if before and store is not before:
+            before.forget()  # or the data of all stores would be held in the end
+        store.scores(run, progress)
+        before = store
 
 
 def prepare(pairs: list[Pair]) -> None:
     """Make the data of these runs here, where they are not; from here they travel."""
     for store in dict.fromkeys(store for store, _ in pairs):
         runs = [run for each, run in pairs if each is store]
-        if not all(path.exists() for run in runs for path in store.data_files(run)):
+        if not all(is_whole(path) for run in runs for path in store.data_files(run)):
             store.prepare(runs)
+        store.forget()  # they are read where the runs are made
 
 
 def travels(store: Store, run: Run) -> bool:

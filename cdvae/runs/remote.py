@@ -15,7 +15,7 @@ from typing import Any
 
 from cdvae.runs.store import Run
 from cdvae.tools import plugins
-from cdvae.tools.files import atomic, cache_root, sha256
+from cdvae.tools.files import atomic, cache_root, is_whole, sha256
 from cdvae.tools.provenance import code_digest, versions
 
 PATIENCE = 600  # seconds that a worker waits for a file
@@ -63,7 +63,7 @@ def account(client: dict[str, str], names: Iterable[str], dask_worker: Any) -> d
     return {
         "difference": difference(client),
         "threads": dask_worker.state.nthreads,
-        "has": [name for name in names if (cache_root() / name).exists()],
+        "has": [name for name in names if is_whole(cache_root() / name)],
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 
 from cdvae.guidance import Guidance
 from cdvae.likelihood import Likelihood
-from cdvae.methods import methods
+from cdvae.methods import method, methods
 from cdvae.methods.registry import Table
 from cdvae.tools.files import InputError
 from cdvae.tools.registry import entries
@@ -40,6 +40,8 @@ class Profile:
     flips: bool  # train on every example's mirror image as well
     n_used: int  # train on the first so many of the n_train; 0: on all
     steps_of: dict  # steps of methods whose training is longer or shorter: steps_of.cvae = …
+    half: str  # of the test examples that is scored, "A" or "B" (data/halves.py); "": all
+    by_method: dict  # settings of a method that differ: by_method.mdn12.network.hidden = …
     by_task: dict  # settings of a task that differ: by_task.motion.cvae.sigma = …
     tables: dict[str, Any] = field(default_factory=dict)
 
@@ -54,12 +56,21 @@ class Profile:
         found = asdict(self)
         return found | found.pop("tables")
 
-    def of(self, task: str) -> "Profile":
-        """The settings for one task: what `by_task` says of it, laid over the others."""
-        if task not in self.by_task:
+    def of(self, task: str, name: str = "") -> "Profile":
+        """The settings for one task, and for one method if it is named.
+
+        What `by_task` says of the task is laid over the others, then what `by_method` says of the
+        method, then what makes it that row (`Method.fixed`).
+        """
+        changes = [self.by_task.get(task, {})]
+        whole = merged(self.values(), changes[0])
+        if name:
+            changes += [whole["by_method"].get(name, {}), dict(method(name).fixed)]
+        if not any(changes):
             return self
-        changed = merged(self.values(), self.by_task[task])
-        return profile_from(changed, f"profile {self.name}, {task}")
+        for each in changes[1:]:
+            whole = merged(whole, each)
+        return profile_from(whole, f"profile {self.name}, {task}")
 
 
 def kinds() -> dict[str, type]:

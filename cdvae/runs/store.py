@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cdvae.tools.device import one_thread
-from cdvae.tools.files import atomic, cache_root, write_json
+from cdvae.tools.files import atomic, cache_root, is_whole, write_json
 from cdvae.tools.progress import Progress
 from cdvae.tools.provenance import circumstances, peak_memory_mb
 
@@ -93,6 +93,10 @@ class Store(ABC):
         """Make the data of these runs, once, before workers would each do it."""
 
     @abstractmethod
+    def forget(self) -> None:
+        """Let go of the data that are held; they are read again when they are needed."""
+
+    @abstractmethod
     def data_files(self, run: Run) -> list[Path]:
         """The files of the cache that `prepare` has made for a run."""
 
@@ -110,13 +114,13 @@ class Store(ABC):
 
     def is_scored(self, run: Run) -> bool:
         """Whether its scores are there, whole."""
-        return all(path.exists() for path in self.score_files(run))
+        return all(is_whole(path) for path in self.score_files(run))
 
     def made_of(self, run: Run) -> dict[str, Path]:
         """What a run reads, where it lies here, by its name in the cache: a checkpoint that is
         there, and the files of its data."""
         found = {name_in_cache(path): path for path in self.data_files(run)}
-        if self.is_learned(run) and (path := self.checkpoint(run)).exists():
+        if self.is_learned(run) and is_whole(path := self.checkpoint(run)):
             found[f"models/{self.model_key(run)}.safetensors"] = path
         return found
 
@@ -129,7 +133,7 @@ class Store(ABC):
         """How many steps of progress are left of a run: its checks, and one for the scores."""
         if self.is_scored(run):
             return 0
-        trains = self.is_learned(run) and not self.checkpoint(run).exists()
+        trains = self.is_learned(run) and not is_whole(self.checkpoint(run))
         return 1 + trains * self.checks(run)
 
     def model(self, run: Run, progress: Progress | None = None) -> nn.Module:
@@ -144,7 +148,7 @@ class Store(ABC):
 
     def ensure_trained(self, run: Run, progress: Progress | None = None) -> None:
         """Train the model of a run if its checkpoint is not there, or no longer."""
-        if not self.checkpoint(run).exists():
+        if not is_whole(self.checkpoint(run)):
             with one_thread():
                 self.train(run, progress or Progress(0, quiet=True))
 

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-import cdvae
+from cdvae import checkpoints
 from cdvae.explore import dynamics, pages
 from cdvae.explore.tiles import tiles_of
 from cdvae.figures import arrows
+from cdvae.figures.shown import MAIN
 from cdvae.methods import label
 from cdvae.postprocess import own as subjects
 
@@ -22,7 +23,6 @@ N = 4  # samples beside the original
 SIDE, GAP = 176, 6  # px of a picture, and between them
 QUALITY = 80  # of WebP
 FOLDER = "_static/ahead"
-METHOD = {"relighting": "mdn4", "resaturation": "mdn12", "motion": "gauss"}  # as Figures 6 to 8
 AT = {"1": "relighting", "6": "relighting", "7": "resaturation", "8": "motion"}  # by figure
 FRAMES = ("four futures", "what a dimension does")  # headings in 08
 
@@ -104,18 +104,18 @@ def beside(row: Row):
 
 def samples(task: str, seed: int, spread: float) -> Row:
     """The first test scene and N samples of it."""
-    checkpoint = cdvae.load(f"{task}-{METHOD[task]}-scenes")
+    checkpoint = checkpoints.load(checkpoints.name_of(task, MAIN[task], "scenes"))
     subject = subjects.scene(task, 0)
     choices = pages.Choices(seed=int(seed), spread=spread, n=N)
     draws = pages.draws_of(checkpoint, subject, choices).rows(slice(N))
     fields = checkpoint.model.fields_of(subject.x_c, draws)
     finish = "upsampled" if checkpoint.task.is_flow else "details"
     tiles = tiles_of(checkpoint, subject, finish, fields, [""] * N)
-    row = [subject.on_screen(subject.fine), *(tile.picture for tile in tiles)]
+    pictures = [tile.picture for tile in tiles]
     if checkpoint.task.is_flow:
         top = arrows.fastest(fields.numpy())
-        row[1:] = [pointed(tile.picture, tile.flow, top) for tile in tiles]
-    return row
+        pictures = [pointed(tile.picture, tile.flow, top) for tile in tiles]
+    return [subject.on_screen(subject.fine), *pictures]
 
 
 def pointed(picture: np.ndarray, flow: np.ndarray, top: float) -> np.ndarray:
@@ -140,7 +140,7 @@ SEED = Slider("seed", "Random seed", tuple(range(6)))
 def of_task(task: str) -> Flip:
     """The samples of a task, by seed and spread."""
     told = {"relighting": "relit", "resaturation": "resaturated", "motion": "with motion as arrows"}
-    method = label(METHOD[task])
+    method = label(MAIN[task])
     return Flip(
         name=task,
         sliders=(
@@ -198,5 +198,5 @@ def of_frames() -> dict[str, Flip]:
 
 def keep(static: Path) -> None:
     """Draw all of them."""
-    for flip in [*map(of_task, METHOD), *of_frames().values()]:
+    for flip in [*map(of_task, MAIN), *of_frames().values()]:
         flip.keep(static)

@@ -10,8 +10,9 @@ from pathlib import Path
 from cdvae.site import ahead, explorer, links, pages, policy
 from cdvae.site.npm import MATHJAX, take
 from cdvae.site.settings import CONF
+from cdvae.tools.chunks import cores
 from cdvae.tools.errors import Failed, InputError
-from cdvae.tools.files import checkout, marked, writing
+from cdvae.tools.files import checkout, marked, sweep, writing
 
 ASSETS = Path(__file__).parent / "assets"
 UNLEVELLED = ('class="caption" role="heading"', 'class="caption" role="heading" aria-level="2"')
@@ -35,19 +36,18 @@ def build(to: Path, only: tuple[str, ...] = ("",), say=print) -> None:
     ready(to)
     with writing(to.parent):
         to.parent.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=marked("site"), dir=to.parent))
-        try:
-            made = place / "made"
-            sources(place / "source", only)
+        sweep(to.parent)
+        mark = {"prefix": marked("site"), "ignore_cleanup_errors": True}
+        with tempfile.TemporaryDirectory(**mark, dir=to.parent) as folder:
+            source, made, doctrees = (Path(folder, each) for each in ("source", "made", "doctrees"))
+            sources(source, only)
             say(f"pages by Sphinx … ({time.monotonic() - start:.0f} s so far)")
-            faults = run_sphinx(place / "source", made, place / "doctrees")
+            faults = run_sphinx(source, made, doctrees)
             finish(made)
             faults += links.broken(made)
             if to.exists():
                 shutil.rmtree(to)
             made.replace(to)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
     size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
     say(f"{to}: {size / 1e6:.1f} MB, {time.monotonic() - start:.0f} s")
     if size > LARGEST:
@@ -94,18 +94,16 @@ def run_sphinx(source: Path, to: Path, doctrees: Path) -> list[str]:
     warned = StringIO()
     os.environ["JUPYTER_PLATFORM_DIRS"] = "1"  # or jupyter_core warns of its own future
     with patch_docutils(None), docutils_namespace():
-        cores = os.cpu_count() or 1
         places = (source, source, to, doctrees)
-        Sphinx(*places, "html", status=None, warning=warned, parallel=cores).build()
+        Sphinx(*places, "html", status=None, warning=warned, parallel=cores()).build()
     plain = re.sub(r"\x1b\[[0-9;]*m", "", warned.getvalue())
     return [line.replace(f"{source}/", "") for line in plain.strip().splitlines()]
 
 
 def finish(site: Path) -> None:
     """Give each page its policy, and remove what only the builder needs."""
-    for name in (".buildinfo", ".doctrees", "_sources"):
-        path = site / name
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    shutil.rmtree(site / "_sources", ignore_errors=True)
+    (site / ".buildinfo").unlink(missing_ok=True)
     for page in site.rglob("*.html"):
         html = page.read_text(encoding="utf-8").replace(*UNLEVELLED)
         page.write_text(policy.put(html), encoding="utf-8")

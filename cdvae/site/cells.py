@@ -46,9 +46,6 @@ class Page:
         found = [words.headings(source(c)) for c in self.cells if c["cell_type"] == "markdown"]
         return [heading for each in found for heading in each]
 
-    def title(self) -> str:
-        return next(iter(self.headings()), self.stem)
-
 
 def source(cell: dict) -> str:
     return "".join(cell["source"])

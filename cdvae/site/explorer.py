@@ -1,6 +1,7 @@
 """What the explorer in the page works with: models, pictures, their layers, and the runtime."""
 
 import json
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -45,9 +46,12 @@ def keep(static: Path) -> None:
     to = static / "explorer"
     to.mkdir(parents=True, exist_ok=True)
     take(ONNXRUNTIME, RUNTIME, to)
+    drawn = [about | {"layers": keep_scene(k, about, to)} for k, about in enumerate(scenes())]
+    for path in photos():
+        shutil.copyfile(path, to / path.name)
     data = {
         "models": [model(name, to) for name in models()],
-        "pictures": [*scenes(to), *photos(to)],
+        "pictures": [*drawn, *photos().values()],
         "draws": draws(),
         "map": (colormaps[FIELDS](np.arange(256))[:, :3] * 255)
         .round()
@@ -69,10 +73,9 @@ def model(name: str, to: Path) -> dict:
     """A model's file and what a page has to know to run it."""
     checkpoint = cdvae.load(name)
     path = export(checkpoint, to / "models")
-    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    kept = ("task", "method", "data", "n_noise", "n_own", "n_components")
+    card = checkpoints.read_card(path.with_suffix(".json"))
+    kept = ("name", "task", "method", "data", "n_noise", "n_own", "n_components")
     return {each: card[each] for each in kept} | {
-        "name": name,
         "label": label(card["method"]),
         "file": f"models/{path.name}",
         "inputs": list(card["inputs"]),
@@ -81,39 +84,45 @@ def model(name: str, to: Path) -> dict:
     }
 
 
-def scenes(to: Path) -> list[dict]:
-    """The first test scenes: each as a picture, and its layers for every task as numbers."""
-    made = []
-    for k in range(SCENES):
-        subject = subjects.scene("resaturation", k)
-        picture = subject.on_screen(subject.fine)
-        save(picture, to / f"scene-{k + 1}.png")
-        numbers, layers, start = [], {}, 0
-        for task in TASKS:
-            one = subjects.scene(task, k)
-            sizes = {}
-            for layer, x in (("c", one.x_c[0]), ("g", one.x_g[0])):
-                sizes[layer] = [start, len(x)]
-                numbers.append(x.numpy().astype("<f4").tobytes())
-                start += len(x)
-            layers[task] = sizes
-        (to / f"scene-{k + 1}.bin").write_bytes(b"".join(numbers))
-        name = f"scene-{k + 1}"
-        about = {"key": name, "kind": "scene", "title": subject.name, "picture": f"{name}.png"}
-        made.append(about | {"layers": layers | {"file": f"{name}.bin"}})
-    return made
+def scenes() -> list[dict]:
+    """The first test scenes, as the page's script has them but for their layers."""
+    return [
+        {
+            "key": f"scene-{k}",
+            "kind": "scene",
+            "title": f"test scene {k}",
+            "picture": f"scene-{k}.png",
+        }
+        for k in range(1, SCENES + 1)
+    ]
 
 
-def photos(to: Path) -> list[dict]:
-    """The photos that are there."""
-    made = []
+def keep_scene(k: int, about: dict, to: Path) -> dict:
+    """Write test scene k as a picture, and its layers for every task as numbers.
+
+    Returns the file of numbers, and of each layer where in it its channels begin, and how many.
+    """
+    subject = subjects.scene("resaturation", k)
+    save(subject.on_screen(subject.fine), to / about["picture"])
+    numbers, layers, start = [], {"file": f"{about['key']}.bin"}, 0
+    for task in TASKS:
+        one, layers[task] = subjects.scene(task, k), {}
+        for layer, x in (("c", one.x_c[0]), ("g", one.x_g[0])):
+            layers[task][layer] = [start, len(x)]
+            numbers.append(x.numpy().astype("<f4").tobytes())
+            start += len(x)
+    (to / layers["file"]).write_bytes(b"".join(numbers))
+    return layers
+
+
+def photos() -> dict[Path, dict]:
+    """The photos that are there, each as the page's script has it."""
+    found = {}
     for place, (title, credit) in PHOTOS.items():
-        path = installed(place)
-        if path is not None:
-            (to / path.name).write_bytes(path.read_bytes())
+        if (path := installed(place)) is not None:
             about = {"key": path.stem, "kind": "photo", "title": title}
-            made.append(about | {"picture": path.name, "credit": credit})
-    return made
+            found[path] = about | {"picture": path.name, "credit": credit}
+    return found
 
 
 def installed(place: str) -> Path | None:
@@ -139,15 +148,9 @@ def draws() -> list[float]:
 
 def pickers() -> str:
     """The pictures to choose from, as the page's form has them."""
-    titles = [
-        (f"scene-{k + 1}", f"test scene {k + 1}", f"scene-{k + 1}.png") for k in range(SCENES)
-    ]
-    for place, (title, _) in PHOTOS.items():
-        if (path := installed(place)) is not None:
-            titles.append((path.stem, title, path.name))
     return "\n".join(
-        f'<label class="thumb"><input type="radio" name="picture" value="{key}"'
-        f'{" checked" if k == 0 else ""}><img src="_static/explorer/{file}" alt="" '
-        f'width="{THUMB}" height="{THUMB}">{title}</label>'
-        for k, (key, title, file) in enumerate(titles)
+        f'<label class="thumb"><input type="radio" name="picture" value="{each["key"]}"'
+        f'{" checked" if k == 0 else ""}><img src="_static/explorer/{each["picture"]}" alt="" '
+        f'width="{THUMB}" height="{THUMB}">{each["title"]}</label>'
+        for k, each in enumerate([*scenes(), *photos().values()])
     )

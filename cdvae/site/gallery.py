@@ -1,12 +1,12 @@
 """All figures of the project on one page, light enough for a phone."""
 
-import re
 from dataclasses import dataclass
-from io import BytesIO
+from math import inf
 from pathlib import Path
 
 from cdvae.data.sources import data_sets
 from cdvae.figures import captions
+from cdvae.release.readme import headed
 from cdvae.site import words
 
 WIDTH, QUALITY = 1200, 82  # px and of WebP, of a figure on the page
@@ -32,26 +32,14 @@ class Plate:
 
 
 def plates(root: Path) -> list[Plate]:
-    """The committed figures of the quick profile, by data set and number."""
+    """The committed figures of the quick profile, by data set and number; others behind them."""
     found = []
     for folder in sorted(filter(Path.is_dir, (root / "figures" / "quick").iterdir())):
         pictures = [path for path in folder.glob("*.*") if path.suffix in (".png", ".jpg")]
-        for path in sorted(pictures, key=order):
-            match = re.fullmatch(r"figure(\d+\w?)", path.stem)
-            text = captions.kept(folder).get(parts(match[1]), "") if match else ""
-            found.append(Plate(path, folder.name, match[1] if match else "", text))
+        for path in sorted(pictures, key=lambda path: captions.place_of(path) or (inf, path.stem)):
+            number = "".join(map(str, captions.place_of(path) or ()))
+            found.append(Plate(path, folder.name, number, captions.find(path)))
     return found
-
-
-def parts(number: str) -> tuple[int, str]:
-    """Number and letter of a figure."""
-    digits, letter = re.fullmatch(r"(\d+)(\w?)", number).groups()
-    return int(digits), letter
-
-
-def order(path: Path) -> tuple:
-    match = re.fullmatch(r"figure(\d+)(\w?)", path.stem)
-    return (0, int(match[1]), match[2]) if match else (1, 0, path.stem)
 
 
 def numbered(every: list[Plate]) -> dict[str, Plate]:
@@ -69,17 +57,17 @@ def page(every: list[Plate]) -> str:
     texts.append("Every figure that the project keeps, as `cdvae figures` draws it.")
     for data in dict.fromkeys(each.data for each in every):
         title = known[data].title if data in known else data
-        texts.append(f"## {title[0].upper()}{title[1:]}")
+        texts.append(f"## {headed(title)}")
         texts += [shown(each) for each in every if each.data == data]
     return "\n\n".join(texts) + "\n"
 
 
 def shown(plate: Plate) -> str:
     """A figure with its caption; one without is called what its file is called."""
-    bare = plate.path.stem.replace("_", " ")
-    title = f"**Figure {plate.number}.**" if plate.number else f"**{bare[0].upper()}{bare[1:]}.**"
-    caption = plate.caption or title
-    alt = words.plain(words.FIGURE.sub("", caption)) or f"Figure {plate.number}"
+    bare = headed(plate.path.stem.replace("_", " "))
+    title = f"Figure {plate.number}" if plate.number else bare
+    caption = plate.caption or f"**{title}.**"
+    alt = words.plain(words.FIGURE.sub("", caption)) or title
     return words.figure(plate.file, alt, caption, plate.name)
 
 
@@ -93,6 +81,4 @@ def keep(every: list[Plate], to: Path) -> None:
             light = image.convert("RGB")
             if light.width > WIDTH:
                 light = light.resize((WIDTH, round(light.height * WIDTH / light.width)))
-            buffer = BytesIO()
-            light.save(buffer, "WEBP", quality=QUALITY, method=3)
-        (to / plate.file).write_bytes(buffer.getvalue())
+            light.save(to / plate.file, "WEBP", quality=QUALITY, method=3)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from cdvae.tools.errors import InputError
@@ -49,13 +50,9 @@ def archive(package: Package) -> Path:
     if not path.exists():
         if shutil.which("npm") is None:
             raise InputError(f"npm is not installed, and {name} is needed: install Node.js")
-        with atomic(path) as temporary:
-            folder = path.parent / f"{marked(package.name)}packed"
-            folder.mkdir()
-            try:
-                packed(name, folder).replace(temporary)
-            finally:
-                shutil.rmtree(folder)
+        mark = marked(package.name)
+        with atomic(path) as temporary, TemporaryDirectory(prefix=mark, dir=path.parent) as folder:
+            packed(name, Path(folder)).replace(temporary)
             check(temporary, package)
     check(path, package)
     return path

@@ -104,17 +104,22 @@ def with_sliders(page: cells.Page, notebook: dict) -> None:
     found = notebook["cells"]
     if page.stem == notebooks.FRAMES:
         for heading, flip in zip(ahead.FRAMES, ahead.of_frames().values(), strict=True):
-            at = [k for k, c in enumerate(found) if is_under(c, heading)]
-            if at:
-                end = next(
-                    (k for k in range(at[0] + 1, len(found)) if begins(found[k])), len(found)
-                )
+            if (end := end_of(found, heading)) is not None:
                 found.insert(end, raw_cell(flip.html()))
     for number, task in ahead.AT.items():
         place = next((p for p in page.pictures if p.number == number), None)
         if place:
             at = next(k for k, c in enumerate(found) if place.file in json.dumps(c))
             found.insert(at + 1, raw_cell(ahead.of_task(task).html()))
+
+
+def end_of(found: list[dict], heading: str) -> int | None:
+    """Which cell comes after the section of that heading; None where there is no such section."""
+    first = next((k for k, cell in enumerate(found) if is_under(cell, heading)), None)
+    if first is None:
+        return None
+    after = range(first + 1, len(found))
+    return next((k for k in after if begins(found[k])), len(found))
 
 
 def is_under(cell: dict, heading: str) -> bool:
@@ -163,11 +168,10 @@ def cards() -> str:
         "test split.",
     ]
     heads = ["model", "training examples", "best error of 100", "variance", "MB"]
-    rows = checkpoints.overview()
     lines = [
-        [f"[`{r['checkpoint']}`](#{words.slug(r['checkpoint'])})"]
-        + [f"{r[h]:,}" if h == heads[1] else f"{r[h]:.2f}" for h in heads[1:]]
-        for r in rows
+        [f"[`{r['checkpoint']}`](#{words.slug(r['checkpoint'])})", f"{r['training examples']:,}"]
+        + [f"{r[head]:.2f}" for head in heads[2:]]
+        for r in checkpoints.overview()
     ]
     parts.append(words.table(heads, lines))
     return "\n\n".join([*parts, *(card(*each) for each in checkpoints.cards().items())]) + "\n"
@@ -203,8 +207,6 @@ def card(name: str, about: dict) -> str:
             words.table(["", ""], facts),
             "Limits:\n\n" + "\n".join(f"- {each}" for each in about["limits"]),
             "Settings:\n\n" + "\n".join(f"- {each}" for each in settings),
-            f"````{{dropdown}} Scores\n{words.table(heads, scores)}\n````".replace(
-                "{dropdown} Scores\n", "{admonition} Scores\n:class: dropdown\n\n"
-            ),
+            f"````{{admonition}} Scores\n:class: dropdown\n\n{words.table(heads, scores)}\n````",
         ]
     )

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 CODE = re.compile(r"(```.*?```|~~~.*?~~~|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]+\$)", re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+(?:\([^()\s]*\)[^()\s]*)*)\)")
@@ -101,8 +100,3 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
     """A table of texts."""
     lines = ["| " + " | ".join(each) + " |" for each in (heads, ["---"] * len(heads), *rows)]
     return "\n".join(lines)
-
-
-def title_of(text: str, path: Path) -> str:
-    """The first heading of a page; the file's name where it has none."""
-    return next(headings(text), path.stem)

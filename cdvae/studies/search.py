@@ -6,12 +6,16 @@ trains what is missing and writes `results/tuned/<data>/trials.csv`. Trials are 
 profile with all training examples and their mirror images; what the best of them say stands in the
 tuned profile. A trial is better if best error of 100 over nearest neighbour's, plus energy score
 over that of the sampler that ignores the input, is smaller: one number for accuracy and spread.
+
+Other data are searched in rounds, with as many trials for every method (`rounds.py`).
 """
 
 import json
 import tomllib
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -20,7 +24,7 @@ from cdvae.methods import method as entry_of
 from cdvae.metrics import COUNTS, score_samples
 from cdvae.report.results import results_folder, write_csv
 from cdvae.runs.experiment import Experiment
-from cdvae.runs.parallel import prepare, score_pairs
+from cdvae.runs.parallel import score_pairs
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
 from cdvae.studies import shared
@@ -36,6 +40,9 @@ EXAMPLES = {"n_train": 4500, "flips": True}  # all that the photos at hand give;
 SCORED_ON = {"fm": 30}  # validation examples, the first; of the others VALID
 VALID = 250
 PROFILE = "tuned"
+LISTED = ("coco",)  # data whose trials are those of trials.toml; others are searched in rounds
+
+Pair = tuple["Trial", Run]
 BARE = ("nn", "marginal")  # what the others are measured by
 
 
@@ -49,8 +56,15 @@ def trials(task: str) -> list[dict]:
 class Trial(Experiment):
     """A change to the quick profile, whose runs are scored on validation examples."""
 
-    def __init__(self, data: str, root: str | None, changes: dict):
+    def __init__(
+        self,
+        data: str,
+        root: str | None,
+        changes: dict,
+        scored_on: Mapping[str, int] = MappingProxyType(SCORED_ON),
+    ):
         super().__init__(load_profile("quick", **(EXAMPLES | changes)), data, root)
+        self.scored_on = dict(scored_on)
 
     def score_file(self, run: Run) -> Path:
         return cache_root() / "trials" / f"{self.model_key(run)}.json"
@@ -61,7 +75,7 @@ class Trial(Experiment):
     def score(self, run: Run, progress: Progress) -> dict:
         """Validation scores: best errors, variance, energy score; of what is learned, its cost."""
         draw, about = self.sampler(run, "valid", progress)
-        n = SCORED_ON.get(run.method, VALID)
+        n = self.scored_on.get(run.method, VALID)
         each = score_samples(draw, self.fields(run.task)["valid"].x_g[:n])
         found = {
             f"best_error_{k}": float(each["best_error"][:, COUNTS.index(k)].mean())
@@ -70,7 +84,7 @@ class Trial(Experiment):
         found |= {name: float(each[name].mean()) for name in ("variance", "energy_score")}
         found |= {"n_valid": len(each["variance"])}
         if self.is_learned(run):
-            settings = entry_of(run.method).training(self.settings(run.task))
+            settings = entry_of(run.method).training(self.settings(run.task, run.method))
             found |= {"steps": settings.steps, "seconds": round(about["seconds"], 1)}
             best = best_row(self.history(run))
             found |= {name: value for name, value in best.items() if name.startswith("valid_kl_")}
@@ -81,18 +95,19 @@ class Trial(Experiment):
 def table(
     data: str,
     root: str | None,
-    method: str | None,
+    methods: list[str] | None,
     earlier: Path,
     cluster: "Cluster | None" = None,
     storage: str | None = None,
 ) -> pd.DataFrame:
     """Every trial of a data set's tasks, a row each, the best of each method first.
 
-    With a method only its trials are run, and those of others are read from the file `earlier`.
+    Given methods, only their trials are run, and those of others are read from the file `earlier`.
     """
     rows = []
     for task in Experiment(load_profile("quick"), data, root).source.tasks():
-        listed = [t for t in trials(task) if method in (None, t["method"]) or t["method"] in BARE]
+        asked = {*BARE, *methods} if methods else None
+        listed = [t for t in trials(task) if asked is None or t["method"] in asked]
         pairs = [(Trial(data, root, t["changes"]), Run(task, t["method"], 0)) for t in listed]
         if storage:
             at_once = cluster.width() if cluster else cores()
@@ -103,7 +118,7 @@ def table(
             changes = json.dumps(trial["changes"], sort_keys=True)
             found.append({"task": task, "method": run.method, "changes": changes})
             found[-1] |= store.scores(run)
-        if method:
+        if methods:
             found += other_rows(earlier, task, {row["method"] for row in found})
         rows += judged(found)
     return pd.DataFrame(rows)
@@ -114,7 +129,6 @@ def make(pairs: list[tuple[Trial, Run]], cluster: "Cluster | None") -> None:
     missing = [(store, run) for store, run in pairs if store.steps(run)]
     progress = Progress(sum(store.steps(run) for store, run in missing))
     try:
-        prepare(missing)
         score_pairs(missing, progress, cluster)
     finally:
         progress.close()
@@ -142,17 +156,17 @@ def judged(rows: list[dict]) -> list[dict]:
 def run(
     data: str,
     root: str | None,
-    method: str | None = None,
+    methods: list[str] | None = None,
     cluster: "Cluster | None" = None,
     storage: str | None = None,
 ) -> Path:
     """Run the trials of a data set that are missing, and write them all; returns the file.
 
-    method: run this method's trials alone, and keep the others' rows. storage: of Optuna's, where
-    several calls share the trials (`shared.make`).
+    methods: run their trials alone, and keep the others' rows. storage: of Optuna's, where several
+    calls share the trials (`shared.make`).
     """
     path = results_folder(PROFILE, data) / "trials.csv"
-    if method and not path.exists():
+    if methods and not path.exists():
         raise InputError(f"no {path} to add to: leave out --method")
-    write_csv(table(data, root, method, path, cluster, storage), path)
+    write_csv(table(data, root, methods, path, cluster, storage), path)
     return path

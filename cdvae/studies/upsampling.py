@@ -18,8 +18,7 @@ import torch
 
 from cdvae.data.fields import SIZE
 from cdvae.data.photos.coco import coco_folder, whole_part
-from cdvae.data.photos.layers import value_saturation
-from cdvae.data.photos.originals import grey_of, photo
+from cdvae.data.photos.originals import grey_of, photo, saturation_of
 from cdvae.data.splits import shuffled
 from cdvae.postprocess.upsample import DEFAULT, Upsampler, downsample
 from cdvae.report.results import results_folder, write_csv
@@ -139,10 +138,6 @@ def examples(folder: Path, names: Iterable[str]) -> Iterator[tuple]:
             small = downsample(rgb.transpose(2, 0, 1)).transpose(1, 2, 0)
             inputs = downsample(saturation[None])[0], saturation_of(small)
             yield grey_of(rgb), saturation, np.stack(inputs)
-
-
-def saturation_of(rgb: np.ndarray) -> np.ndarray:
-    return value_saturation(torch.from_numpy(rgb).permute(2, 0, 1)[None])[1][0, 0].numpy()
 
 
 def measured(found: np.ndarray, truth: np.ndarray, y: np.ndarray) -> dict[str, float]:

@@ -1,12 +1,17 @@
-"""Where and how a run computes: its device, and one thread."""
+"""Where and how a run computes: its device, one thread, and memory that is used again."""
 
+import ctypes
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 
 import torch
 from threadpoolctl import threadpool_limits
 
 from cdvae.tools.files import InputError
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt …
+HELD, MAPPED = 1 << 29, 1 << 25  # … and ours, in bytes: 512 MB, and the most that glibc takes
 
 
 def pick_device(name: str) -> torch.device:
@@ -26,6 +31,7 @@ def one_thread() -> Iterator[None]:
     Torch's threads and those of the linear algebra beneath NumPy and SciPy, which solves the
     eigenproblem of the embedding.
     """
+    use_memory_again()
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -33,3 +39,17 @@ def one_thread() -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
+
+
+@cache
+def use_memory_again() -> None:
+    """Keep what is freed for the next step, which asks for the same, rather than give it back.
+
+    glibc gives large blocks back at once, and each page of the next one then costs a fault: a
+    tenth of a step of training, and as much as the step itself where Dask has set
+    MALLOC_TRIM_THRESHOLD_ for its workers. Other libraries of C are left alone.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_TRIM_THRESHOLD, HELD)
+        mallopt(M_MMAP_THRESHOLD, MAPPED)

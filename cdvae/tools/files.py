@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -88,6 +89,29 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file of the cache is there and whole; a broken one is removed, to be made again.
+
+    Files are written whole or not at all (`atomic`); what breaks one is a disk that fails, or a
+    copy that broke off. A safetensors file says itself how long it is; JSON is read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        if path.suffix == ".json":
+            json.loads(path.read_bytes())
+        else:
+            with safe_open(path, framework="np"):
+                pass
+    except FileNotFoundError:
+        return False
+    except (SafetensorError, ValueError):
+        print(f"{path} is broken, and is made again", file=sys.stderr)
+        path.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def marked(stem: str) -> str:

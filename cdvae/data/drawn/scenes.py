@@ -39,6 +39,10 @@ class SceneTruth:
         """The same conditional on another device."""
         return SceneTruth(self.task, Scenes(*(part.to(device) for part in self.scenes)))
 
+    def of_examples(self, index: Tensor) -> "SceneTruth":
+        """The conditional of the examples at `index` alone."""
+        return SceneTruth(self.task, self.scenes.rows(index))
+
 
 def generated_layer(task: str, scenes: Scenes, g: render.Geometry, hidden: world.Hidden) -> Tensor:
     """x_g of the task: shading, saturation or flow."""

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from cdvae.data.fields import SIZE
 from cdvae.data.photos.decode import read_rgb
+from cdvae.data.photos.layers import value_saturation
 from cdvae.tools.files import InputError
 
 SIDE = 512  # "at high resolution of 512 × 512" (Sec. 4.2)
@@ -37,3 +39,8 @@ def photo(path: Path, side: int | None = SIDE) -> np.ndarray:
 def grey_of(rgb: np.ndarray) -> np.ndarray:
     """Luma of (H, W, 3) as (H, W), by ITU-R BT.601."""
     return rgb @ np.float32([0.299, 0.587, 0.114])
+
+
+def saturation_of(rgb: np.ndarray) -> np.ndarray:
+    """HSV saturation of (H, W, 3) in [0, 1] as (H, W)."""
+    return value_saturation(torch.from_numpy(rgb).permute(2, 0, 1)[None])[1][0, 0].numpy()

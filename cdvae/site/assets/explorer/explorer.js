@@ -17,7 +17,7 @@ let data, worker, own = null, number = 0, busy = false, stale = false, opened = 
 const waiting = new Map();
 
 /** Ask the worker; the answer comes as a promise. */
-export function ask(action, rest) {
+function ask(action, rest) {
   const id = ++number;
   worker.postMessage({id, action, ...rest});
   return new Promise((done, failed) => waiting.set(id, {done, failed}));
