@@ -55,6 +55,18 @@ def likelihoods(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def by_layer(likelihoods: pd.DataFrame, column: str, draws: str = "") -> pd.DataFrame:
+    """One column of `likelihoods`, in whole nats, with a row for each method and a column for each
+    layer; beside a number stand, if `draws` is named, the effective draws behind it."""
+    cells = likelihoods[column].map("{:,.0f}".format)
+    if draws:
+        cells += likelihoods[draws].map(" ({:.1f})".format)
+    table = likelihoods.assign(cell=cells.str.replace("-", "−"))
+    wide = table.pivot(index="method", columns="layer", values="cell")
+    order = [list(dict.fromkeys(table[name])) for name in ("method", "layer")]
+    return wide.reindex(*order).fillna("–").rename_axis(columns=None).reset_index()
+
+
 def proper_scores(scores: pd.DataFrame, task: str) -> pd.DataFrame:
     """One row for each method: mean (± standard deviation over seeds) of each proper score."""
     names = (*PROPER, *own_metrics())
