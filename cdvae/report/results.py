@@ -216,5 +216,5 @@ def training_seconds(folder: Path, runs: list[Run]) -> pd.DataFrame:
     made = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["runs"]
     times = [(run.task, label(run.method), made[str(run)]["seconds"]) for run in runs]
     table = pd.DataFrame(times, columns=["task", "method", "seconds"])
-    order = [list(dict.fromkeys(table[name])) for name in ("method", "task")]
-    return table.pivot(index="method", columns="task", values="seconds").reindex(*order)
+    rows, columns = (list(dict.fromkeys(table[name])) for name in ("method", "task"))
+    return table.pivot(index="method", columns="task", values="seconds").loc[rows, columns]

@@ -56,15 +56,15 @@ def likelihoods(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_layer(likelihoods: pd.DataFrame, column: str, draws: str = "") -> pd.DataFrame:
-    """One column of `likelihoods`, in whole nats, with a row for each method and a column for each
-    layer; beside a number stand, if `draws` is named, the effective draws behind it."""
-    cells = likelihoods[column].map("{:,.0f}".format)
+    """One column of `likelihoods`, in whole nats, with a row for each method that has it and a
+    column for each layer; behind a number stand, if `draws` is named, its effective draws."""
+    found = likelihoods.dropna(subset=[column])
+    cells = found[column].map("{:,.0f}".format).str.replace("-", "−")
     if draws:
-        cells += likelihoods[draws].map(" ({:.1f})".format)
-    table = likelihoods.assign(cell=cells.str.replace("-", "−"))
-    wide = table.pivot(index="method", columns="layer", values="cell")
-    order = [list(dict.fromkeys(table[name])) for name in ("method", "layer")]
-    return wide.reindex(*order).fillna("–").rename_axis(columns=None).reset_index()
+        cells += found[draws].map(" ({:.1f})".format)
+    wide = found.assign(cell=cells).pivot(index="method", columns="layer", values="cell")
+    rows, columns = (list(dict.fromkeys(found[name])) for name in ("method", "layer"))
+    return wide.loc[rows, columns].fillna("–").rename_axis(columns=None).reset_index()
 
 
 def proper_scores(scores: pd.DataFrame, task: str) -> pd.DataFrame:
