@@ -9,6 +9,7 @@ import torch
 from test_dynamics_claims import table
 
 from cdvae.data.fields import TASKS, Fields
+from cdvae.data.photos.originals import saturation_of
 from cdvae.dynamics import readable
 from cdvae.figures import segments
 from cdvae.report import results, tables
@@ -61,7 +62,7 @@ def test_the_crop_is_the_one_that_differs_most():
     difference[33:47, 20:30] = 1
     assert segments.largest(difference, 16) == (slice(32, 48), slice(16, 32))
     colours = np.array([[[0.5, 0.25, 0.5], [0, 0, 0]]])
-    assert segments.saturation(colours).tolist() == [[0.5, 0.0]]
+    assert saturation_of(colours).tolist() == [[0.5, 0.0]]
 
 
 def test_neighbours_in_an_embedding_that_knows_the_answer_leave_nothing():
