@@ -101,6 +101,10 @@ class Study:
         """How many nats each code of x_g holds, of the joint models."""
         return scores.information(self.histories(self.joint()))
 
+    def seconds(self) -> pd.DataFrame:
+        """How long each learned method of the first seed was trained, by task."""
+        return results.training_seconds(self.folder, self.learned())
+
     def histories(self, runs: list[Run]) -> dict[str, dict[str, list[dict]]]:
         """What was recorded at each check, by task and method."""
         found: dict[str, dict[str, list[dict]]] = {}
@@ -262,6 +266,8 @@ def show_committed(data: str, name: str) -> None:
     """Show a figure of the quick profile that the project comes with, smaller, and its caption."""
     path = picture_at(project_root() / "figures" / "quick" / data / name)
     if path.exists() and (caption := captions.find(path)):
+        number, said = caption.split(".**", 1)  # a page may have its own figure of that number
+        caption = f"{number} of {chapters.NAMES[data]}.**{said}"
         show_picture(path, f"{caption} Data: {data_set(data).title}.")
 
 

@@ -1,4 +1,4 @@
-"""Notebooks 01, 14 and 15: they run, their checks can fail, and their drawings are right."""
+"""Notebooks 01, 14, 15 and 18: they run, their checks can fail, and their drawings are right."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ from cdvae.runs.settings import load_profile
 from cdvae.ties import GaussianTie, MDNTie
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("01_derivation", "14_appendix", "15_fine_print")
+NAMES = ("01_derivation", "14_appendix", "15_fine_print", "18_appendix_tie")
 CELLS = {name: notebooks.read(ROOT / "notebooks" / f"{name}.ipynb")["cells"] for name in NAMES}
 
 
@@ -45,14 +45,19 @@ def steps(name: str) -> dict[int, list[dict]]:
 def run_step(number: int) -> None:
     """Run one step alone: its notebook's set-up and imports, and its own cells."""
     (name,) = (name for name in NAMES if number in steps(name))
+    run_after_setup(name, code(steps(name)[number]), f"step {number}")
+
+
+def run_after_setup(name: str, texts: list[str], where: str) -> None:
+    """Run code after a notebook's cells ahead of its first step."""
     first = next(k for k, cell in enumerate(CELLS[name]) if cell in steps(name)[min(steps(name))])
     setup = code(CELLS[name][:first])[1:]  # the first cell has the parameters
     names = {"profile": "smoke"}
     default, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     try:
         with plt.rc_context():
-            for text in (*setup, *code(steps(name)[number])):
-                exec(compile(text, f"step {number}", "exec"), names)
+            for text in (*setup, *texts):
+                exec(compile(text, where, "exec"), names)
     finally:
         torch.set_default_dtype(default)
         torch.set_grad_enabled(grad)
@@ -78,6 +83,15 @@ def test_every_step_is_in_one_notebook_and_has_a_check():
             checked = re.search(r"^\s*(check|refute)\(", "\n".join(code(cells)), re.M)
             assert checked or number == 28  # a table of ratios, with nothing to check
         assert all(len(text.splitlines()) <= 32 for text in code(CELLS[name]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_solutions_run(name):
+    text = "\n".join("".join(cell["source"]) for cell in CELLS[name])
+    solutions = re.findall(r"```python\n(.*?)```\n", text.split("### Exercises")[1], re.S)
+    assert len(solutions) == 2
+    for solution in solutions:
+        run_after_setup(name, [solution], f"a solution of {name}")
 
 
 def twice(function):

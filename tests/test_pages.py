@@ -53,7 +53,7 @@ def test_every_error_is_shown_by_a_step():
     assert numbers == list(range(1, len(rows) + 1)) and len(rows) > 25
     claims = text.split("## Claims")[1].split("## Open")[0]
     for number, row in rows:
-        assert re.search(r"\]\((01|14|15)_\w+\.ipynb#\d+-", row) or f"| {number} |" in claims
+        assert re.search(r"\]\((01|14|15|18)_\w+\.ipynb#\d+-", row) or f"| {number} |" in claims
 
 
 def names_quoted(page: Path) -> list[tuple[str, str]]:

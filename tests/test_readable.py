@@ -1,5 +1,7 @@
 """Tables and crops for reading: what stands in them is what the scores say."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,11 @@ import torch
 from test_dynamics_claims import table
 
 from cdvae.data.fields import TASKS, Fields
+from cdvae.data.photos.originals import saturation_of
 from cdvae.dynamics import readable
 from cdvae.figures import segments
+from cdvae.report import results, tables
+from cdvae.runs.store import Run
 from cdvae.studies import statistics, upsampling
 from cdvae.tools.files import project_root
 
@@ -57,7 +62,7 @@ def test_the_crop_is_the_one_that_differs_most():
     difference[33:47, 20:30] = 1
     assert segments.largest(difference, 16) == (slice(32, 48), slice(16, 32))
     colours = np.array([[[0.5, 0.25, 0.5], [0, 0, 0]]])
-    assert segments.saturation(colours).tolist() == [[0.5, 0.0]]
+    assert saturation_of(colours).tolist() == [[0.5, 0.0]]
 
 
 def test_neighbours_in_an_embedding_that_knows_the_answer_leave_nothing():
@@ -71,3 +76,20 @@ def test_neighbours_in_an_embedding_that_knows_the_answer_leave_nothing():
     assert found["embedded"] == 0 and found["neighbours"] == pytest.approx(1, abs=0.15)
     sentence = statistics.reading("resaturation", found)
     assert "in the embedding, by 0%" in sentence and "rules" not in sentence
+
+
+def test_likelihoods_have_a_row_a_method_and_a_column_a_layer():
+    columns = ["layer", "method", "nats", "draws"]
+    lines = [("shading", "Gauss", -1234.4, 2.0), ("flow", "CVAE", 10.0, 3.14)]
+    found = tables.by_layer(pd.DataFrame(lines, columns=columns), "nats", "draws")
+    assert list(found.columns) == ["method", "shading", "flow"]
+    assert found.to_numpy().tolist() == [["Gauss", "−1,234 (2.0)", "–"], ["CVAE", "–", "10 (3.1)"]]
+
+
+def test_seconds_of_training_are_those_of_the_provenance(tmp_path):
+    made = {"runs": {"relighting/gauss/0": {"seconds": 61.0}, "motion/cvae/0": {"seconds": 7.0}}}
+    (tmp_path / "provenance.json").write_text(json.dumps(made))
+    runs = [Run("relighting", "gauss", 0), Run("motion", "cvae", 0)]
+    found = results.training_seconds(tmp_path, runs)
+    assert list(found.index) == ["Gauss", "CVAE"] and list(found) == ["relighting", "motion"]
+    assert found.loc["Gauss", "relighting"] == 61 and np.isnan(found.loc["CVAE", "relighting"])

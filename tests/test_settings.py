@@ -61,3 +61,9 @@ def test_what_pages_take_from_files_is_what_stands_there(page):
     for name, block in readme.BLOCKS[page].items():
         assert readme.between(text, name, block()) == text, "run cdvae release readme"
     assert "CVAE" in readme.tables_block() and "/figure1." in readme.samples_block()
+
+
+def test_contents_say_of_a_notebook_how_it_begins():
+    short, long = "Why? Because it is so.", "It goes on " * 30 + "and on."
+    assert readme.begun(f"{short} {long}") == short
+    assert readme.begun(long) == long

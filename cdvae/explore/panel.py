@@ -39,7 +39,7 @@ from cdvae.explore.tiles import finishes_of
 from cdvae.explore.views import VIEWS, views_of
 from cdvae.methods import label, ordered
 from cdvae.postprocess import own as subjects
-from cdvae.tools.files import InputError
+from cdvae.tools.files import InputError, marked
 
 __all__ = ["DYNAMICS", "LABELS", "OWN", "SCENES", "TASKS", "Panel"]
 
@@ -70,7 +70,7 @@ class Panel:
         self.errors: list[Exception] = []
         self.n_drawn = 0
         self.file: Path | None = None  # the photo or clip to be explored
-        self._uploads = tempfile.TemporaryDirectory(prefix="cdvae-")
+        self._uploads = tempfile.TemporaryDirectory(prefix=marked("uploads"))
         self._pending: asyncio.TimerHandle | None = None
         self._adapting = False
         self.refresh()

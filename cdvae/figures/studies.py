@@ -143,6 +143,7 @@ def ablations(table: pd.DataFrame, title: str) -> Figure:
             axis.invert_yaxis()
             axis.set(title=metric.replace("_", " "), xlabel="change (%): right is worse")
         names = [f"{label(m)}: {group}, {setting}" for (group, setting, m), _ in rows]
+        names = [name.replace("sigma_t", "$\\sigma_t$").replace("x_c", "$x_c$") for name in names]
         axes[0, 0].set_yticks(range(len(rows)), names)
         axes[0, 1].set_yticks([])
         figure.suptitle(title, fontsize=9)

@@ -6,23 +6,30 @@ Linux), kernels start as ever.
 """
 
 import multiprocessing
+import multiprocessing.util
 import os
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import EntryPoint
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
+from cdvae.release.kernels import LONGEST
 from cdvae.tools.chunks import end_with_parent
+from cdvae.tools.files import marked
 
 NAME = "cdvae-forked"
 KERNEL = "ipykernel_launcher"  # the module that a kernel's command runs
 LOADED = ["ipykernel.kernelapp", "ipywidgets", "cdvae.notebook"]
 INLINE = "module://matplotlib_inline.backend_inline"
+SOCKET = "/pymp-12345678/listener-12345678"  # what multiprocessing adds to the folder
 
 
 def can_fork() -> bool:
@@ -36,6 +43,7 @@ def forked_kernels() -> Iterator[None]:
     if not can_fork():
         yield
         return
+    keep_sockets()
     factory = KernelProvisionerFactory.instance()
     place = f"{__name__}:{Provisioner.__name__}"
     factory.provisioners[NAME] = EntryPoint(NAME, place, KernelProvisionerFactory.GROUP_NAME)
@@ -46,6 +54,22 @@ def forked_kernels() -> Iterator[None]:
         factory.default_provisioner_name = before
         for fork in list(Fork.running):
             fork.kill()
+
+
+@cache
+def keep_sockets() -> None:
+    """Let multiprocessing keep its sockets in a folder that a later run sweeps if this one is
+    killed; the name that it gives tells nobody whose it was."""
+    folder = tempfile.mkdtemp(prefix=marked("forks"))
+    after = {"exitpriority": -101}  # that of what it makes is -100
+    multiprocessing.util.Finalize(None, shutil.rmtree, (folder, True), **after)
+    if len(os.fsencode(folder + SOCKET)) > LONGEST:
+        return
+    before, tempfile.tempdir = tempfile.tempdir, folder
+    try:
+        multiprocessing.util.get_temp_dir()  # which keeps to what it has once made
+    finally:
+        tempfile.tempdir = before
 
 
 class Provisioner(LocalProvisioner):

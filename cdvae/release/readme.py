@@ -21,6 +21,7 @@ from cdvae.tools.files import project_root, write_text
 SHOWN = (("tuned", "coco"), ("quick", "ucf101"), ("tuned", "scenes"))
 SAMPLES = ("quick", "coco")  # whose Figure 1 is shown
 SCORES = ("best_error", "variance", "energy_score")
+MOST = 240  # letters of what the contents say of a notebook
 
 
 def contents_block() -> str:
@@ -33,10 +34,20 @@ def contents_block() -> str:
 
 
 def heading(path) -> tuple[str, str]:
-    """The title of a notebook, and the sentences quoted right under it, without links."""
+    """The title of a notebook, and the first sentences quoted right under it, without links."""
     lines = "".join(notebooks.read(path)["cells"][0]["source"]).splitlines()
     quoted = " ".join(line.removeprefix(">").strip() for line in lines if line.startswith(">"))
-    return lines[0].lstrip("# "), re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", quoted)
+    return lines[0].lstrip("# "), begun(re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", quoted))
+
+
+def begun(text: str) -> str:
+    """The first sentence of a text, and those after it as long as they fit in MOST letters."""
+    first, *others = re.split(r"(?<=[.?!]) (?=[A-Z])", text)
+    for each in others:
+        if len(first) + len(each) >= MOST:
+            break
+        first += f" {each}"
+    return first
 
 
 def tables_block() -> str:

@@ -139,7 +139,8 @@ def mixture_table(every: list[Chapter]) -> pd.DataFrame:
             mine = limits[(limits.task == task) & limits.measure.str.startswith(MIXED)]
             shares = mine.measure.str.removeprefix(MIXED)
             rows.append(
-                {"data": chapter.data, "task": task} | dict(zip(shares, mine.value, strict=True))
+                {"data": NAMES.get(chapter.data, chapter.data), "task": task}
+                | dict(zip(shares, mine.value, strict=True))
             )
     return pd.DataFrame(rows)
 

@@ -209,3 +209,12 @@ def cell(ours: float, std: float, paper: float, digits: int) -> str:
     text = f"{ours:.{digits}f}"
     text += "" if pd.isna(std) else f" ± {std:.{digits}f}"
     return text + ("" if paper is None or pd.isna(paper) else f" [{paper:.{digits}f}]")
+
+
+def training_seconds(folder: Path, runs: list[Run]) -> pd.DataFrame:
+    """Seconds of training by what provenance.json says: a row a method, a column a task."""
+    made = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["runs"]
+    times = [(run.task, label(run.method), made[str(run)]["seconds"]) for run in runs]
+    table = pd.DataFrame(times, columns=["task", "method", "seconds"])
+    rows, columns = (list(dict.fromkeys(table[name])) for name in ("method", "task"))
+    return table.pivot(index="method", columns="task", values="seconds").loc[rows, columns]

@@ -55,6 +55,18 @@ def likelihoods(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def by_layer(likelihoods: pd.DataFrame, column: str, draws: str = "") -> pd.DataFrame:
+    """One column of `likelihoods`, in whole nats, with a row for each method that has it and a
+    column for each layer; behind a number stand, if `draws` is named, its effective draws."""
+    found = likelihoods.dropna(subset=[column])
+    cells = found[column].map("{:,.0f}".format).str.replace("-", "−")
+    if draws:
+        cells += found[draws].map(" ({:.1f})".format)
+    wide = found.assign(cell=cells).pivot(index="method", columns="layer", values="cell")
+    rows, columns = (list(dict.fromkeys(found[name])) for name in ("method", "layer"))
+    return wide.loc[rows, columns].fillna("–").rename_axis(columns=None).reset_index()
+
+
 def proper_scores(scores: pd.DataFrame, task: str) -> pd.DataFrame:
     """One row for each method: mean (± standard deviation over seeds) of each proper score."""
     names = (*PROPER, *own_metrics())

@@ -7,7 +7,7 @@ CODE = re.compile(r"(```.*?```|~~~.*?~~~|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]+\$)", re
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+(?:\([^()\s]*\)[^()\s]*)*)\)")
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 NUMBER = r"\d+(?:\.\d+|[a-z])?"  # of a figure: the paper's, or the notebook's own
-FIGURE = re.compile(rf"\*\*Figures?(?: ({NUMBER}))?\.?\*\*\s*")  # how a caption begins
+FIGURE = re.compile(rf"\*\*Figures?(?: ({NUMBER})(?: of \w+)?)?\.?\*\*\s*")  # how a caption begins
 MENTION = re.compile(rf"(?<![\w*\[])Figure ({NUMBER})(?!\w|\.?\*\*|\])")
 MOST = 240  # letters of a text that stands for a picture
 
