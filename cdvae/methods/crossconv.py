@@ -162,7 +162,7 @@ class Frames:
     n_train: int = 20000
     n_valid: int = 500
     n_test: int = 500
-    n_samples: int = 20  # for each test picture
+    n_samples: int = 10  # for each test picture
     size: int = 64  # side of the frames, pixels
     sigma: float = 0.1  # deviation of P(v | I, z); colours are in [0, 1]
     network: Sizes = NARROW

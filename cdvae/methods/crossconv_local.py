@@ -60,7 +60,7 @@ class ClipFrames:
     n_train: int = 40000  # pairs at the most
     n_valid: int = 400
     n_test: int = 676  # two for each test clip of the nine classes
-    n_samples: int = 20  # for each test picture
+    n_samples: int = 10  # for each test picture
     size: int = 64  # side of the frames, pixels; a multiple of 8
     network: LocalSizes = LocalSizes()
     sigma: float = 0.06  # deviation of P(v | I, z) as training begins; it is learned
