@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,19 +48,19 @@ def build_network(settings: Frames, sampled: bool, device: torch.device) -> Cros
 
 
 def fit_network(
-    build: Callable[[Any, bool, torch.device], Network],
-    settings: Any,
+    settings: Frames,
     sampled: bool,
     train: FramePairs,
     valid: FramePairs,
     seed: int,
     on_check: Callable[[dict[str, float]], None],
-) -> tuple[Network, list[dict[str, float]]]:
+) -> tuple[CrossConv, list[dict[str, float]]]:
     """A trained network and what training left (`training.fit`)."""
     torch.manual_seed(seed)
-    model = build(settings, sampled, train.first.device)
+    model = build_network(settings, sampled, train.first.device)
     model.standardise(*train.batch(slice(0, SCALE))[:2])
-    return model, fit(model, train, valid, settings.training, seed, on_check)
+    history = fit(model, train, valid, settings.training, seed, on_check)
+    return model, history
 
 
 @torch.no_grad()
