@@ -29,7 +29,7 @@ def build_network(settings: Any, sampled: bool, device: torch.device) -> LocalCr
     return model.to(device, memory_format=torch.channels_last)
 
 
-# Keys of the shapes' models hang on `pairs.fit_network`: it becomes this one when they are next trained.
+# The shapes' networks have `pairs.fit_network`, which their keys hang on, until they are next trained.
 def fit_network(
     build: Callable[[Any, bool, torch.device], LocalCrossConv],
     settings: Any,
