@@ -29,7 +29,7 @@ def build_network(settings: Any, sampled: bool, device: torch.device) -> LocalCr
     return model.to(device, memory_format=torch.channels_last)
 
 
-# The shapes' networks have `pairs.fit_network`, which their keys hang on, until they are next trained.
+# The shapes' networks have `pairs.fit_network`, on which their keys hang, until they train anew.
 def fit_network(
     build: Callable[[Any, bool, torch.device], LocalCrossConv],
     settings: Any,
