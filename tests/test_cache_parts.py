@@ -1,5 +1,6 @@
 """Whatever part of a cache is gone or broken, a run ends well and with the same results."""
 
+import os
 import random
 import shutil
 
