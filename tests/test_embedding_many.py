@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,13 +130,12 @@ print(json.dumps({"shape": p_c.shape, "megabytes": (most - base) / 1024}))
 
 
 def test_memory_is_not_that_of_the_features(tmp_path):
-    """8,000 rows of 3,624 features: 116 MB in single precision, of which several copies were."""
+    """12,000 rows of 2,584 features, 124 MB in single precision: whole they took 680 MB, in blocks
+    250 MB."""
     path = tmp_path / "fields.safetensors"
-    save(made(4000, "resaturation", 100), path)
+    save(made(6000, "resaturation", 60), path)
     command = [sys.executable, "-c", MEASURED, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
-    assert found["shape"] == [8000, 8]
-    covariance = 8 * 3624**2 / 1e6
-    assert found["megabytes"] < 5 * covariance + 300  # it, what solves it, and blocks
-    assert Path(path).exists()
+    assert found["shape"] == [12_000, 8]
+    assert found["megabytes"] < 400

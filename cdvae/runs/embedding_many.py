@@ -164,13 +164,18 @@ def targets(
     Raises ValueError where they are too few or too alike.
     """
     with safe_open(path, framework="np") as file:
-        about, semantics = json.loads(file.metadata()["fields"]), file.get_slice("semantics")
-        n_labels, is_flow = about["n_labels"], task_named(about["task"]).is_flow
-        n = min(n or len(about["ids"]), len(about["ids"]))
-        parts = []
-        if semantics.get_shape()[1]:
-            cuts = [slice(k, min(k + BLOCK, n)) for k in range(0, n, BLOCK)]
-            parts = [sparse.csr_matrix(semantics[cut]) for cut in cuts]
-        p_c = embedded(Rows(file.get_slice("x_c")[:n], parts, n_labels, weight, flips), n_code)
-        p_g = embedded(Rows(file.get_slice("x_g")[:n], [], 0, weight, flips, is_flow), n_code)
+        about = json.loads(file.metadata()["fields"])
+        width = file.get_slice("semantics").get_shape()[1]
+    n_labels, is_flow = about["n_labels"], task_named(about["task"]).is_flow
+    n = min(n or len(about["ids"]), len(about["ids"]))
+    cuts = [slice(k, min(k + BLOCK, n)) for k in range(0, n, BLOCK)] if width else []
+    parts = [sparse.csr_matrix(read(path, "semantics", cut)) for cut in cuts]
+    p_c = embedded(Rows(read(path, "x_c", slice(n)), parts, n_labels, weight, flips), n_code)
+    p_g = embedded(Rows(read(path, "x_g", slice(n)), [], 0, weight, flips, is_flow), n_code)
     return p_c, p_g @ rotation_onto(p_g, p_c)
+
+
+def read(path: Path, name: str, rows: slice) -> np.ndarray:
+    """Rows of a tensor in a file, which is mapped into memory no longer than that takes."""
+    with safe_open(path, framework="np") as file:
+        return np.array(file.get_slice(name)[rows])
