@@ -3,9 +3,8 @@
 import os
 import random
 import shutil
-import subprocess
-import sys
 
+import forks
 import pytest
 from asked import ASKED
 
@@ -16,13 +15,8 @@ PARTS = ("models/*", "scores/*.safetensors", "scores/*.json", "targets/*", "fiel
 
 def finish(place) -> str:
     """Run it to its end in this checkout; what it said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cdvae.cli", *ASKED],
-        env=os.environ | {"CDVAE_CACHE": str(place / ".cache"), "CDVAE_OUTPUT": str(place)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    places = {"CDVAE_CACHE": str(place / ".cache"), "CDVAE_OUTPUT": str(place)}
+    done = forks.run("-m", "cdvae.cli", *ASKED, **places)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

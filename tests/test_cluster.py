@@ -1,7 +1,6 @@
 """Runs on a cluster: real schedulers and workers over 127.0.0.1, each with a cache of its own."""
 
 import json
-import multiprocessing
 import os
 import signal
 import socket
@@ -9,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import forks
 import pytest
 from distributed import Client
 from safetensors.torch import load_file
@@ -29,11 +29,6 @@ from cdvae.tools.progress import Progress
 SMALL = {"n_train": 120, "n_valid": 16, "n_test": 12}
 PROFILE = load_profile("smoke", **SMALL, training={"steps": 30, "checks": 5})
 TASK = "resaturation"
-
-
-# one process makes the imports, schedulers and workers are forks of it: they start at once
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["distributed.cli.dask_worker", "cdvae.runs.remote"])
 
 
 def dask(kind: str, arguments: list[str], log: Path, variables: dict[str, str]) -> None:
@@ -61,7 +56,8 @@ class Processes:
     def start(self, kind: str, name: str, *arguments: object, **variables: str):
         given = [*map(str, arguments), "--no-dashboard"]
         log = self.folder / f"{name}.log"
-        process = CONTEXT.Process(target=dask, args=(kind, given, log, variables))
+        forks.prepare()  # what it is a fork of, and starts at once
+        process = forks.CONTEXT.Process(target=dask, args=(kind, given, log, variables))
         process.start()
         return process
 

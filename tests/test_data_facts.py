@@ -46,6 +46,8 @@ class Made:
         self.reads += 1
         return {"train": clips()}
 
+    labelled = fields
+
 
 def test_they_are_written_once_for_each_key(monkeypatch, tmp_path):
     monkeypatch.setenv("CDVAE_OUTPUT", str(tmp_path))

@@ -17,6 +17,7 @@ from cdvae.dynamics.pairs import FramePairs
 from cdvae.dynamics.results import finish, open_dynamics
 from cdvae.dynamics.rows import rows
 from cdvae.methods.crossconv import CrossConv
+from cdvae.runs import parallel
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import load_profile
 from cdvae.tools.files import InputError
@@ -103,7 +104,15 @@ def test_transfer_and_traversal_give_frames_for_every_picture():
 
 
 @pytest.fixture(scope="module")
-def finished(output):
+def here():
+    """Runs are made in this process: workers would import all anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parallel, "cores", lambda: 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(output, here):
     dynamics = open_dynamics("smoke")
     return dynamics, finish(dynamics, quiet=True)
 
@@ -151,7 +160,7 @@ def test_results_and_checkpoint_serve_a_clone_without_a_cache(finished, tmp_path
         assert torch.equal(a, b)
 
 
-def test_clips_are_scored_by_their_differences(output, tmp_path):
+def test_clips_are_scored_by_their_differences(output, here, tmp_path):
     """Twelve clips in which a square goes right: nothing is known of them but their frames."""
 
     def scene(index: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from cdvae.figures import samples as figures
 from cdvae.figures.gallery import Gallery, drawn_pictures
 from cdvae.figures.style import save
 from cdvae.report.results import figures_folder, finish, results_folder
+from cdvae.runs import parallel
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import load_profile
 from cdvae.tools.files import InputError, sha256
@@ -28,6 +29,7 @@ def kept(tmp_path_factory):
     """Smoke runs of two methods on two tasks, and the samples that are shown of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CDVAE_OUTPUT", str(tmp_path_factory.mktemp("figures")))  # no others' results
+        patch.setattr(parallel, "cores", lambda: 1)  # here: workers would import all anew
         experiment = Experiment(load_profile("smoke"))
         runs = experiment.runs(["resaturation", "motion"], ["nn", "gauss"], [0])
         finish(experiment, runs, quiet=True)

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import forks
 import pytest
 
 from cdvae import cli
@@ -151,13 +152,8 @@ def disk(tmp_path):
 
 def refused(environment: dict[str, Path], *command: str) -> str:
     """What the command says when it cannot be served."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cdvae.cli", *command],
-        env=os.environ | {name: str(place) for name, place in environment.items()},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    places = {name: str(place) for name, place in environment.items()}
+    done = forks.run("-m", "cdvae.cli", *command, **places)
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr

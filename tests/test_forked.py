@@ -7,6 +7,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import forks
 import nbformat
 import psutil
 import pytest
@@ -38,6 +39,7 @@ def ran(tmp_path_factory):
         made = nbformat.v4.new_notebook(cells=cells, metadata=notebooks.plain_metadata({}))
         (folder / name).write_text(nbformat.writes(made))
     jobs = [(folder / name, folder / "out" / name, parameters) for name in CODES]
+    forks.prepare()  # which these kernels are forks of, too
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MPLBACKEND")  # as it is for users
         return folder / "out", {path.name: error for path, error in notebooks.run_each(jobs)}

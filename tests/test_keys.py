@@ -1,12 +1,11 @@
 """Keys of runs: a change in a copy of this package changes those of what hangs on it, no others."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+import forks
 import pytest
 
 from cdvae.tools.definitions import PACKAGE
@@ -27,17 +26,14 @@ print(json.dumps(found))
 
 def keys(folder: Path) -> dict[str, tuple[str, str]]:
     """The keys of models and scores that the package in a folder gives."""
-    command, environment = [sys.executable, "-c", KEYS], os.environ | {"PYTHONPATH": str(folder)}
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=environment, cwd=folder
-    )
+    done = forks.run("-c", KEYS, cwd=folder, PYTHONPATH=str(folder))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 def copied(folder: Path) -> Path:
     source = Path(sys.modules[PACKAGE].__file__).parent
-    shutil.copytree(source, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(source, folder / PACKAGE)
     return folder
 
 

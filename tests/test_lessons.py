@@ -76,3 +76,10 @@ def test_links_lead_somewhere(name):
             path = (FOLDER / target).resolve() if target else page
             assert path.exists(), link
             assert not anchor or anchor in anchors(path), link
+
+
+@pytest.mark.parametrize("name", ["16_real_clips", "17_which_motion"])
+def test_solutions_that_need_no_cell_run(name, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", "\n".join(solutions(name)), re.S)
+    exec(compile(code, name, "exec"), {})
+    assert capsys.readouterr().out

@@ -212,7 +212,7 @@ def test_estimates_of_a_small_ladder_match_quadrature(kind):
         log_q = gaussian.log_density(grid, *(each[0] for each in dvaes[0].q_top_given_x(x_c)))
         log_next = tie.log_conditional(*pairs).reshape(size)
         conditional = torch.logsumexp(log_q[:, None] + log_next + at_g, (0, 1)) + 2 * math.log(step)
-        log_w = model.log_weights(x_c, x_g, 40_000, torch.Generator().manual_seed(0))
+        log_w = model.log_weights(x_c, x_g, 20_000, torch.Generator().manual_seed(0))
     for name, truth in (("joint", joint), ("conditional", conditional)):
         error = standard_error(log_w[name])
         assert error < 0.05

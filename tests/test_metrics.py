@@ -86,7 +86,7 @@ def test_energy_score_of_a_standard_normal_field():
 
 
 def test_crps_of_gaussian_fields():
-    draws = 0.3 + 2 * torch.randn(50, 800, 1, 32, 32, generator=torch.Generator().manual_seed(2))
+    draws = 0.3 + 2 * torch.randn(50, 200, 1, 32, 32, generator=torch.Generator().manual_seed(2))
     truth = torch.full((50, 1, 32, 32), 1.0)
     expected = float(crps_normal(1.0, 0.3, 2.0))
     assert abs(float(grid_scores(draws, truth)["crps"].mean()) - expected) < 0.01

@@ -66,7 +66,7 @@ def test_proper_scores_rank_the_exact_conditional_first(task):
     """No control does better than truth by more than sampling error, in any proper score."""
     train, valid, test = (
         scenes.load(TASKS[task], split, n, 0)
-        for split, n in (("train", 600), ("valid", 100), ("test", 150))
+        for split, n in (("train", 600), ("valid", 100), ("test", 75))
     )
     nearest = NearestNeighbour(train.x_c, train.x_g, 1.0)
     samplers = {
@@ -74,7 +74,7 @@ def test_proper_scores_rank_the_exact_conditional_first(task):
         "marginal": Marginal(train.x_g),
         "mean_noise": MeanPlusNoise(nearest, 100, valid.x_c, valid.x_g),
     }
-    rows, stream = torch.arange(150), generator(5)
+    rows, stream = torch.arange(75), generator(5)
     truth = score_samples(lambda part, n: test.truth.sample(rows[part], n, stream), test.x_g)
     for name, model in samplers.items():
         other = score_samples(lambda p, n, m=model: m.sample(test.x_c[p], n, stream), test.x_g)

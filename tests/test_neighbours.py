@@ -1,5 +1,7 @@
 """Nearest neighbour by brute force, SciPy and scikit-learn, in each feature space."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -80,9 +82,14 @@ def test_too_many_neighbours_are_refused():
         model.sample(torch.rand(1, 1, 32, 32), 6)
 
 
+@cache  # to find the whitened space takes seconds
+def neighbours_in(space: str) -> NearestNeighbour:
+    return NearestNeighbour(X_C, X_G, 0.0, space)
+
+
 @pytest.mark.parametrize("space", SPACES)
 def test_neighbours_are_those_of_brute_force(space):
-    model, query = NearestNeighbour(X_C, X_G, 0.0, space), torch.rand(4, 3, 32, 32)
+    model, query = neighbours_in(space), torch.rand(4, 3, 32, 32)
     f = model.features
     for row, found in zip(query, model.nearest(query, 5), strict=True):
         distance = (f(X_C) - f(row[None])).square().sum(1)
@@ -90,7 +97,7 @@ def test_neighbours_are_those_of_brute_force(space):
 
 
 def test_whitened_features_have_unit_covariance():
-    f = SPACES["whitened"](X_C)(X_C)
+    f = neighbours_in("whitened").features(X_C)
     assert torch.allclose(f.T @ f / len(f), torch.eye(f.shape[1]), atol=1e-3)
 
 

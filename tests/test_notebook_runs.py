@@ -8,6 +8,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+import forks
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -136,7 +137,7 @@ from cdvae.release import notebooks
 notebooks.folder = lambda: Path({str(folder)!r})
 sys.exit(cli.main("reproduce --profile smoke --tasks resaturation --methods nn".split()))
 """
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return forks.run("-c", code)
 
 
 def test_an_installation_without_a_kernel_is_told_so(tmp_path, monkeypatch):

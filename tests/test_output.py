@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forks
 import numpy as np
 import pytest
 from PIL import Image
@@ -86,14 +87,7 @@ def test_what_was_skipped_is_named_and_counts_each_time(tmp_path, monkeypatch, c
 def commit_in(folder: Path, place: Path) -> str:
     """What the package at `place` takes for its commit when it runs in a repository."""
     code = "import cdvae.tools.provenance as p; print(p.__file__, p.git('rev-parse', 'HEAD'))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(place)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = forks.run("-c", code, cwd=folder, PYTHONPATH=str(place))
     where, commit = done.stdout.split()
     assert where.startswith(str(place))
     return commit

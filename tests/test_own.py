@@ -1,14 +1,12 @@
 """A tie, a model and a data set of a user's own: one entry each, and all else follows."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from forks import run
 
 HERE = Path(__file__).parent
 OWN = HERE / "own_variant.py"
@@ -21,13 +19,6 @@ e = Experiment(load_profile("smoke"))
 runs = e.runs(["resaturation", "motion"], [m for m in methods() if methods()[m].kind != "own"])
 print(json.dumps({str(run): [e.model_key(run), e.score_key(run)] for run in runs}))
 """
-
-
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | environment
-    )
 
 
 def test_rows_in_scores_and_tables(trial):

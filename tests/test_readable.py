@@ -84,6 +84,8 @@ def test_likelihoods_have_a_row_a_method_and_a_column_a_layer():
     found = tables.by_layer(pd.DataFrame(lines, columns=columns), "nats", "draws")
     assert list(found.columns) == ["method", "shading", "flow"]
     assert found.to_numpy().tolist() == [["Gauss", "−1,234 (2.0)", "–"], ["CVAE", "–", "10 (3.1)"]]
+    none = pd.DataFrame([("shading", "CVAE", None)], columns=columns[:3]).astype({"nats": float})
+    assert len(tables.by_layer(none, "nats")) == 0  # it has no such likelihood
 
 
 def test_seconds_of_training_are_those_of_the_provenance(tmp_path):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forks
 import pandas as pd
 import psutil
 import pytest
@@ -26,9 +27,7 @@ EVERY = list(rows())
 N_RUNS = sum(each.serves(task) for task in TASKS for each in rows().values())  # one seed
 
 
-def cdvae(*arguments: str, **options) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "cdvae.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+COMMAND = [sys.executable, "-m", "cdvae.cli"]
 
 
 def test_tidy_scores(reproduced):
@@ -105,7 +104,8 @@ def test_figures_and_executed_notebooks(reproduced):
 
 def test_a_second_call_finds_everything_up_to_date(reproduced):
     before = os.times()
-    done = cdvae("reproduce", "--profile", "smoke")
+    command = [*COMMAND, "reproduce", "--profile", "smoke"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and " ran " not in done.stdout and " step " not in done.stdout
     assert "Table 1." in done.stdout and "Table 4." in done.stdout and "figure4.png" in done.stdout
     after = os.times()  # the processor's, whatever else runs
@@ -113,24 +113,10 @@ def test_a_second_call_finds_everything_up_to_date(reproduced):
 
 
 def test_killed_in_the_middle_it_goes_on(reproduced, tmp_path):
-    environment = {
-        **os.environ,
-        "CDVAE_CACHE": str(tmp_path),
-        "CDVAE_OUTPUT": str(tmp_path),
-    }
-    arguments = (
-        "reproduce",
-        "--profile",
-        "smoke",
-        "--tasks",
-        "resaturation",
-        "--methods",
-        "nn",
-        "gauss",
-        "mdn4",
-    )
-    command = [sys.executable, "-m", "cdvae.cli", *arguments]
-    victim = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    places = {"CDVAE_CACHE": str(tmp_path), "CDVAE_OUTPUT": str(tmp_path)}
+    asked = "reproduce --profile smoke --tasks resaturation --methods nn gauss mdn4".split()
+    options = {"stdout": subprocess.PIPE, "text": True, "env": os.environ | places}
+    victim = subprocess.Popen([*COMMAND, *asked], **options)
     for line in victim.stdout:
         if "gauss/0 scored" in line:
             workers = psutil.Process(victim.pid).children(recursive=True)
@@ -139,16 +125,8 @@ def test_killed_in_the_middle_it_goes_on(reproduced, tmp_path):
     victim.wait()
     assert workers and not psutil.wait_procs(workers, timeout=20)[1]  # they end with it
     assert not list(tmp_path.rglob("*.csv"))  # whole files or none
-    done = cdvae(
-        "evaluate",
-        "--profile",
-        "smoke",
-        "--task",
-        "resaturation",
-        "--method",
-        "gauss",
-        env=environment,
-    )
+    asked = "evaluate --profile smoke --task resaturation --method gauss".split()
+    done = forks.run("-m", "cdvae.cli", *asked, **places)
     assert done.returncode == 0
     assert " step " not in done.stdout  # what is finished is not done again
     ours = pd.read_csv(tmp_path / "results/smoke/scenes/scores.csv")
@@ -160,7 +138,8 @@ def test_killed_in_the_middle_it_goes_on(reproduced, tmp_path):
 
 
 def test_train_prints_a_checkpoint_that_is_safetensors(reproduced):
-    done = cdvae("train", "--profile", "smoke", "--task", "motion", "--method", "cvae")
+    asked = "train --profile smoke --task motion --method cvae".split()
+    done = forks.run("-m", "cdvae.cli", *asked)
     assert done.returncode == 0
     assert done.stdout.strip().splitlines()[-1].endswith(".safetensors")
 

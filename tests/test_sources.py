@@ -3,11 +3,11 @@
 import importlib
 import os
 import re
-import subprocess
 import sys
 import warnings
 from pathlib import Path
 
+import forks
 import numpy as np
 import pytest
 import torch
@@ -164,5 +164,6 @@ def test_tiny_imagenet_has_cocos_layout(cache, shared):
 def test_the_order_of_data_sets_does_not_hang_on_what_is_imported_first(first):
     code = f"import cdvae.data.{first}; from cdvae.data.sources import data_sets"
     code += "; print(*data_sets())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = forks.run("-c", code)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.split()[:5] == ["scenes", "coco", "tiny-imagenet", "ucf101", "folder"]

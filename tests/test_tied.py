@@ -9,6 +9,7 @@ from cdvae.dvae import DVAE
 from cdvae.methods import method
 from cdvae.methods.tied import AllTied
 from cdvae.model import CDVAE, Batch
+from cdvae.runs import parallel
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
@@ -89,6 +90,7 @@ def test_table_of_ablations(monkeypatch):
     ]
     few = [v for v in few if v.group in {"base", "guidance", "examples"}][3:9]
     monkeypatch.setattr(ablations, "variants", lambda *_: few)
+    monkeypatch.setattr(parallel, "cores", lambda: 1)  # here: workers would import all anew
     found, about = ablations.table("smoke", "scenes", None, "relighting")
     assert isinstance(found, pd.DataFrame) and len(about) == len(few)
     best = found[(found.metric == "best_error") & (found.n_samples == 100)]

@@ -17,6 +17,7 @@ def add_to(commands) -> None:
     one.set_defaults(action=explore)
     one = actions.add_parser("all", help="every speed that is stated: results/speed.csv")
     one.add_argument("--against", default="b3b4961", help="a commit to compare with")
+    one.add_argument("--parts", nargs="+", help="these alone; see cdvae/studies/speed_all.py")
     one.set_defaults(action=everything)
 
 
@@ -41,6 +42,9 @@ def explore(options: argparse.Namespace) -> None:
 
 
 def everything(options: argparse.Namespace) -> None:
-    from cdvae.studies.speed_all import run
+    from cdvae.studies.speed_all import PARTS, run
+    from cdvae.tools.errors import InputError
 
-    print(run(options.against))
+    if unknown := set(options.parts or ()) - set(PARTS):
+        raise InputError(f"--parts {min(unknown)}: choose from {', '.join(PARTS)}")
+    print(run(options.against, options.parts))

@@ -94,12 +94,15 @@ def save(fields: Fields, path: Path) -> None:
         save_file(tensors, temporary, metadata={"fields": json.dumps(about)})
 
 
-def load(path: Path) -> Fields:
-    """Read what `save` wrote."""
+def load(path: Path, semantics: bool = True) -> Fields:
+    """Read what `save` wrote; without labels and layout unless `semantics`."""
     with safe_open(path, framework="pt") as file:
         about = json.loads(file.metadata()["fields"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        names = [name for name in file.keys() if semantics or name != "semantics"]
+        tensors = {name: file.get_tensor(name) for name in names}
     task, ids = task_named(about["task"]), tuple(about["ids"])
+    if not semantics:
+        tensors["semantics"], about["n_labels"] = torch.zeros(len(ids), 0), 0
     return Fields(task, **tensors, n_labels=about["n_labels"], ids=ids)
 
 

@@ -97,23 +97,22 @@ def plan(source: Source, task: Task) -> Plan:
     return Plan(source, task, key)
 
 
-def load(plan: Plan) -> dict[str, Fields]:
+def load(plan: Plan, semantics: bool = True) -> dict[str, Fields]:
     """Fields of the train, valid and test splits, from the cache where they are there.
 
     Validation examples come out of the training part of a source, never out of its test part.
+    semantics: whether labels and layout come along, which can be larger than the layers.
     """
-    return {split: load_split(plan, split) for split in SPLITS}
+    return {split: load_split(plan, split, semantics) for split in SPLITS}
 
 
-def load_split(plan: Plan, split: str) -> Fields:
+def load_split(plan: Plan, split: str, semantics: bool = True) -> Fields:
     """Fields of one split, with their exact conditional where it is known."""
     entry, request = data_set(plan.source.name), plan.request()
     path = plan.file(split)
-    if is_whole(path):
-        found = fields.load(path)
-    else:
-        found = entry.maker(plan.task.name)(request, split)
-        fields.save(found, path)
+    if not is_whole(path):
+        fields.save(entry.maker(plan.task.name)(request, split), path)
+    found = fields.load(path, semantics)
     if entry.truth is None:
         return found
     return replace(found, truth=entry.truth(request, split, len(found)))

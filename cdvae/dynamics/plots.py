@@ -52,11 +52,11 @@ def network(s: Sizes) -> Figure:
     deep = s.decoder_kernel
     side, maps, code = s.kernel(), s.image[-1], s.n_code()
     pooled = [scale >> len(s.image_pools) for scale in s.scales]
-    sets = f"{len(s.scales)} sets of {maps} kernels\n{side} × {side}"
+    sets = f"{len(s.scales)} × {maps} kernels\nof {side} × {side}"
     boxes = {  # text, centre, colour
         "pair": (f"frames $I$, $I'$\n6 × {s.side} × {s.side}", (0.9, 3.0), "#EEEEEE"),
         "encoder": (
-            f"motion encoder\n{len(s.encoder)} convolutions\n{listed(s.encoder)}",
+            f"motion encoder\n{len(s.encoder)} convolutions\n{fill(listed(s.encoder), 14)}",
             (2.9, 3.0),
             "#CCE5F6",
         ),
@@ -83,7 +83,7 @@ def network(s: Sizes) -> Figure:
     arrows = ("pair encoder", "encoder code", "code kernels", "kernels cross", "image features")
     arrows += ("features cross", "cross decoder", "decoder out")
     with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(9.6, 3.2), layout="constrained")
+        figure, axis = plt.subplots(figsize=(8.7, 3.2), layout="constrained")
         for text, (x, y), colour in boxes.values():
             wide = 2.4 if "image encoders" in text else 1.6
             axis.add_patch(Rectangle((x - wide / 2, y - 0.5), wide, 1.0, fc=colour, ec="#555555"))

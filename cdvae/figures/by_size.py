@@ -50,6 +50,6 @@ def drawn(axis: Axes, mine: pd.DataFrame, score: str) -> None:
         )
         axis.plot(each.index, each["mean"], lw=1.2, **look_of(name, 4))
     axis.set_xscale("log")
-    axis.set_xticks(ticks, [f"{n:,}" for n in ticks], fontsize=7)
+    axis.set_xticks(ticks, [f"{n:,}" for n in ticks])
     axis.minorticks_off()
     axis.grid(axis="y", lw=0.3)

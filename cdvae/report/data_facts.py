@@ -39,7 +39,7 @@ def update(experiment: Experiment, tasks: list[str]) -> None:
     keys = {task: experiment.plan(task).key for task in tasks}
     stale = [task for task, key in keys.items() if found.get(task, {}).get("key") != key]
     for task in stale:
-        splits = experiment.fields(task)
+        splits = experiment.labelled(task)
         found[task] = {"key": keys[task]} | {name: facts(each) for name, each in splits.items()}
     if stale:
         write_json(path, found)

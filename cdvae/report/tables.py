@@ -59,9 +59,9 @@ def by_layer(likelihoods: pd.DataFrame, column: str, draws: str = "") -> pd.Data
     """One column of `likelihoods`, in whole nats, with a row for each method that has it and a
     column for each layer; behind a number stand, if `draws` is named, its effective draws."""
     found = likelihoods.dropna(subset=[column])
-    cells = found[column].map("{:,.0f}".format).str.replace("-", "−")
+    cells = found[column].map("{:,.0f}".format).astype(str).str.replace("-", "−")
     if draws:
-        cells += found[draws].map(" ({:.1f})".format)
+        cells += found[draws].map(" ({:.1f})".format).astype(str)
     wide = found.assign(cell=cells).pivot(index="method", columns="layer", values="cell")
     rows, columns = (list(dict.fromkeys(found[name])) for name in ("method", "layer"))
     return wide.loc[rows, columns].fillna("–").rename_axis(columns=None).reset_index()

@@ -11,7 +11,6 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cdvae import guidance
 from cdvae.data import sources
 from cdvae.data.fields import Fields, task_named, with_flips
 from cdvae.data.halves import scored_half
@@ -103,11 +102,16 @@ class Experiment(Store):
         return self._plans[task]
 
     def fields(self, task: str) -> dict[str, Fields]:
-        """The splits of a task."""
+        """The splits of a task; of many training examples without labels and layout."""
         if self._loaded is None or self._loaded[0] != task:
             self.forget()  # before the next task comes
-            self._loaded = (task, scored_half(sources.load(self.plan(task)), self.profile.half))
+            few = not embedding.is_large(self.settings(task))
+            self._loaded = (task, self.labelled(task, few))
         return self._loaded[1]
+
+    def labelled(self, task: str, semantics: bool = True) -> dict[str, Fields]:
+        """The splits of a task read anew, with labels and layout unless told otherwise."""
+        return scored_half(sources.load(self.plan(task), semantics), self.profile.half)
 
     def forget(self) -> None:
         """Let go of the data of the present task."""
@@ -126,7 +130,7 @@ class Experiment(Store):
         parts += [scoring.trained] if entry.is_learned else []
         parts += [with_flips] if profile.flips and entry.kind != "truth" else []
         if entry.guided_code(profile):
-            parts.append(guidance.targets)
+            parts.append(embedding.embedder(self.settings(run.task)))
         return key_of(
             *(self.plan(run.task).key, asdict(run), entry.settings(profile)),
             *(meaning(*parts), self.device.type),

@@ -16,7 +16,7 @@ from cdvae.report import size_verdicts
 from cdvae.report.results import figures_folder
 from cdvae.report.size_record import Record, stem
 from cdvae.runs.experiment import Experiment
-from cdvae.runs.parallel import Crew, prepare, score_pairs
+from cdvae.runs.parallel import Crew, score_pairs
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
 from cdvae.studies.pool import POOL, Pooled
@@ -98,8 +98,6 @@ def run(asked: Asked, cluster: Crew | None = None) -> Path:
         for k in range(0, len(missing), at_once):
             part = missing[k : k + at_once]
             left = [(each, run) for each, run, _ in part if each.steps(run)]
-            if len(left) > 1:
-                prepare(left)
             score_pairs(left, progress, cluster)
             for each, run, n in part:
                 record.add(each, run, n)

@@ -1,9 +1,14 @@
 """Every speed that the project states, measured: `results/speed.csv`.
 
     cdvae bench all --against b3b4961
+    cdvae bench all --parts draws intrinsic     # these rows anew; each row names its commit
 
 One thread, and seconds of the processor. What is compared with another commit takes turns with it
 in one run (a worktree of it, in processes of its own), and the best of each counts.
+
+What was tried and is not in the code, since it does not pay: matrix products in bfloat16 (the part
+`precision` measures them; there are no faster ones on processors without AMX), channels-last
+convolutions (0.97 times the images/s of mdn4, 1.00 of cdvae-spatial), and `torch.compile`.
 """
 
 import json
@@ -13,10 +18,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from cdvae.data.fields import SIZE, TASKS
 from cdvae.methods import method, rows
@@ -24,12 +32,13 @@ from cdvae.model import Batch
 from cdvae.report.results import write_csv
 from cdvae.runs.settings import load_profile
 from cdvae.studies import timing
-from cdvae.studies.speed import matrix_product_rate, operations_per_image
+from cdvae.studies.speed import operations_per_image
 from cdvae.tools.device import one_thread
 from cdvae.tools.errors import Failed
 from cdvae.tools.files import output_root
 from cdvae.tools.provenance import git, processor
 
+HERE = Path(__file__).parents[2]
 ROUNDS = 2
 COMPARED = ("mdn4", "cdvae-spatial")  # trainings that are compared with another commit's
 REFERENCE_INTRINSIC = 15.0  # seconds for a photo of 256², Bell et al.'s program
@@ -38,32 +47,35 @@ COLUMNS = ["what", "unit", "value", "against", "ratio", "threads", "processor", 
 Row = tuple[str, str, float, float, float]  # what, unit, value, against, ratio
 
 
-def run(commit: str) -> Path:
-    """Measure everything against that commit; returns the file."""
-    with tempfile.TemporaryDirectory() as folder:
+def run(commit: str, parts: list[str] | None = None) -> Path:
+    """Measure these of PARTS, by default all, against that commit; returns the file."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         there = Path(folder) / "there"
-        if git("worktree", "add", "--detach", str(there), commit) is None:
-            raise Failed(f"no commit {commit} here: give --against one that `git log` shows")
-        try:
-            with one_thread():
-                found = [*floors(), *draws(), *intrinsic(), *compared(there, commit), *embedding()]
-        finally:
-            git("worktree", "remove", "--force", str(there))
-    return write(found)
+        if not {"training", "neighbours"}.isdisjoint(parts or PARTS):
+            if git("worktree", "add", "--detach", str(there), commit) is None:
+                raise Failed(f"no commit {commit} here: give --against one that `git log` shows")
+            stack.callback(git, "worktree", "remove", "--force", str(there))
+        stack.enter_context(one_thread())
+        return write([row for name in parts or PARTS for row in PARTS[name](there, commit)])
 
 
 def write(found: list[Row]) -> Path:
-    """The rows with where they were measured, as results/speed.csv."""
+    """The rows with where they were measured, in results/speed.csv, where others stay."""
     path = output_root() / "results" / "speed.csv"
     about = (1, processor(), git("rev-parse", "--short", "HEAD"))
     numbers = [(what, unit, *(float(f"{x:.4g}") for x in rest)) for what, unit, *rest in found]
-    write_csv(pd.DataFrame([(*row, *about) for row in numbers], columns=COLUMNS), path)
+    table = pd.DataFrame([(*row, *about) for row in numbers], columns=COLUMNS)
+    if path.exists():
+        before = pd.read_csv(path)
+        table = pd.concat([before[~before.what.isin(table.what)], table])
+    write_csv(table, path)
     return path
 
 
-def floors() -> Iterator[Row]:
+def floors(*_) -> Iterator[Row]:
     """Operations of a training step, and its speed as a share of what matrix products allow."""
-    rate = matrix_product_rate(torch.device("cpu"))
+    a, b = torch.randn(2, 2048, 2048)
+    rate = 2 * 2048**3 / shortest(lambda: a @ b)
     yield "matrix product, 2048²", "GFLOP/s", rate / 1e9, float("nan"), float("nan")
     profile, task = load_profile("quick").of("relighting"), TASKS["relighting"]
     batch = Batch(*timing.examples(timing.BATCH))
@@ -76,28 +88,55 @@ def floors() -> Iterator[Row]:
         yield f"{name}: a training image, floor", "s", reached, floor, floor / reached
 
 
-def compared(there: Path, commit: str) -> Iterator[Row]:
-    """Training and nearest neighbour here and in a worktree of that commit, by turns."""
+def trainings(there: Path, commit: str) -> Iterator[Row]:
+    """Training here and in a worktree of that commit, by turns."""
     for name in COMPARED:
-        here, other = by_turns(there, "training", name)
-        here, other = (max(each["value"] for each in values) for values in (here, other))
+        here, other = map(fastest, by_turns(HERE, ["training", name], there, ["training", name]))
         yield f"{name}: training, and at {commit}", "images/s", here, other, here / other
-    here, other = by_turns(there, "neighbours")
+
+
+def precision(*_) -> Iterator[Row]:
+    """Training in bfloat16 and in float32, by turns."""
+    for name in COMPARED:
+        ways = (["training", name, kind] for kind in ("bfloat16", "float32"))
+        ours, plain = map(fastest, by_turns(HERE, next(ways), HERE, next(ways)))
+        yield f"{name}: training in bfloat16, and in float32", "images/s", ours, plain, ours / plain
+
+
+def peers(*_) -> Iterator[Row]:
+    """JMVAE in this loop and the same network in another library's, by turns."""
+    if find_spec("multivae") is None:
+        print("the part peers is left out: pip install multivae")
+        return
+    ours, theirs = map(fastest, by_turns(HERE, ["training", "jmvae"], HERE, ["peer", "jmvae"]))
+    yield "jmvae: training, and in multivae's trainer", "images/s", ours, theirs, ours / theirs
+
+
+def neighbours(there: Path, commit: str) -> Iterator[Row]:
+    """Nearest neighbour here and in a worktree of that commit, by turns."""
+    here, other = by_turns(HERE, ["neighbours"], there, ["neighbours"])
     for part, unit in (("value", "s"), ("megabytes", "MB")):
         ours, theirs = (min(each[part] for each in values) for values in (here, other))
         yield f"nearest neighbour among 80,000, and at {commit}", unit, ours, theirs, theirs / ours
 
 
-def by_turns(there: Path, *what: str) -> tuple[list[dict], list[dict]]:
-    """A timing of this commit and of another, ROUNDS each: A B A B."""
-    turns = [(timed(Path(__file__).parents[2], *what), timed(there, *what)) for _ in range(ROUNDS)]
+def by_turns(
+    a: Path, what_a: list[str], b: Path, what_b: list[str]
+) -> tuple[list[dict], list[dict]]:
+    """Timings of two trees, ROUNDS each: A B A B."""
+    turns = [(timed(a, *what_a), timed(b, *what_b)) for _ in range(ROUNDS)]
     here, other = zip(*turns, strict=True)
     return list(here), list(other)
 
 
+def fastest(timings: list[dict]) -> float:
+    return max(each["value"] for each in timings)
+
+
 def timed(tree: Path, *what: str) -> dict[str, float]:
     """What `timing` prints for a tree."""
-    environment = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
+    places = os.pathsep.join(filter(None, [str(tree), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-W", "ignore", timing.__file__, *what]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tree)
     if done.returncode:
@@ -105,26 +144,30 @@ def timed(tree: Path, *what: str) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def embedding() -> Iterator[Row]:
+def embedding(*_) -> Iterator[Row]:
     """The embedding of 80,000 fields of 3,072 values in a code of 64."""
-    found = timed(Path(__file__).parents[2], "embedding")
+    found = timed(HERE, "embedding")
     for part, unit, most in (("value", "s", 60.0), ("megabytes", "MB", 3072.0)):
         yield "LPP of 80,000 fields", unit, found[part], most, most / found[part]
 
 
-def draws() -> Iterator[Row]:
+def draws(*_) -> Iterator[Row]:
     """A draw of CDVAE-spatial beside one of flow matching, of a hundred for one input."""
     profile, task = load_profile("quick").of("relighting"), TASKS["relighting"]
-    x_c, least = torch.rand(1, task.channels_c, SIZE, SIZE), {}
+    x_c, least, operations = torch.rand(1, task.channels_c, SIZE, SIZE), {}, {}
     for name in ("cdvae-spatial", "fm"):
         model = method(name).build(task, profile).eval()
         least[name] = 10 * shortest(lambda: model.sample(x_c, 100))  # noqa: B023  # ms a draw
-    ours, theirs = least.values()
+        with FlopCounterMode(display=False) as counter:
+            model.sample(x_c, 100)
+        operations[name] = counter.get_total_flops() / 100 / 1e6
     what = f"a draw of cdvae-spatial, of fm in {profile.fm.evaluations} evaluations"
-    yield what, "ms", ours, theirs, theirs / ours
+    for unit, found in (("ms", least), ("MFLOP", operations)):
+        ours, theirs = found.values()
+        yield f"{what}, {unit}", unit, ours, theirs, theirs / ours
 
 
-def intrinsic() -> Iterator[Row]:
+def intrinsic(*_) -> Iterator[Row]:
     """An intrinsic image of 256², beside the reference implementation's stated time."""
     from cdvae.data.photos.intrinsic import decompose
 
@@ -142,3 +185,15 @@ def shortest(action: Callable[[], object]) -> float:
         action()
         times.append(time.process_time() - start)
     return min(times[1:])
+
+
+PARTS = {
+    "floors": floors,
+    "draws": draws,
+    "intrinsic": intrinsic,
+    "training": trainings,
+    "precision": precision,
+    "peers": peers,
+    "neighbours": neighbours,
+    "embedding": embedding,
+}

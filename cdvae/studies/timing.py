@@ -11,6 +11,7 @@ import json
 import resource
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -48,17 +49,18 @@ def built(name: str) -> tuple:
     return methods.untrained(name, task, profile), methods.training_of(name, profile)
 
 
-def training(name: str, steps: int = STEPS) -> float:
-    """Images per second of `steps` steps of a method's training."""
+def training(name: str, precision: str = "float32", steps: int = STEPS) -> float:
+    """Images per second of `steps` steps of a method's training; in bfloat16 by autocast."""
     loop = importlib.import_module("cdvae.training")
     model, settings = built(name)
     rows = loop.Examples(*examples(10 * BATCH))
     descent, index = loop.Descent(model.train(), settings), torch.arange(BATCH)
-    descent.update(rows, index)
-    start = time.process_time()
-    for _ in range(steps):
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
         descent.update(rows, index)
-    return steps * BATCH / (time.process_time() - start)
+        start = time.process_time()
+        for _ in range(steps):
+            descent.update(rows, index)
+        return steps * BATCH / (time.process_time() - start)
 
 
 def neighbours(n: int, n_valid: int) -> float:
@@ -85,10 +87,21 @@ def embedding(n: int, n_code: int) -> float:
     return time.process_time() - start
 
 
+def one_thread() -> AbstractContextManager:
+    """As runs compute, where the package says so."""
+    torch.set_num_threads(1)
+    try:
+        return importlib.import_module("cdvae.tools.device").one_thread()
+    except (ImportError, AttributeError):  # until b3b4961
+        return nullcontext()
+
+
 def main(what: str, *rest: str) -> dict[str, float]:
     """A timing, and the largest memory of this process in MB."""
     if what == "training":
         value = training(*rest)
+    elif what == "peer":
+        value = importlib.import_module("cdvae.studies.peer").training(*rest)
     else:
         value = neighbours(**NEIGHBOURS) if what == "neighbours" else embedding(**EMBEDDING)
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -96,5 +109,5 @@ def main(what: str, *rest: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    print(json.dumps(main(*sys.argv[1:])))
+    with one_thread():
+        print(json.dumps(main(*sys.argv[1:])))
