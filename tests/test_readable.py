@@ -11,6 +11,7 @@ from test_dynamics_claims import table
 from cdvae.data.fields import TASKS, Fields
 from cdvae.data.photos.originals import saturation_of
 from cdvae.dynamics import readable
+from cdvae.dynamics.motions import COLUMNS
 from cdvae.figures import segments
 from cdvae.report import results, tables
 from cdvae.runs.store import Run
@@ -28,6 +29,21 @@ def test_claims_of_visual_dynamics_by_rival_and_shape():
     ways = readable.ways(scores).set_index("method")
     assert ways.loc[ours, "of the moving circles, up"] == "0.52 ✓"
     assert len(ways) == 3
+
+
+def test_comparisons_of_divergences_are_marked_where_they_are_certain():
+    places = [("crossconv", "ae", column) for column in COLUMNS]
+    values = [(-0.5, -0.6, -0.4), (0.1, -0.1, 0.2), (0.5, 0.4, 0.6), (0.0, -0.1, 0.1)]
+    lines = [(*place, *value) for place, value in zip(places, values, strict=True)]
+    heads = ["method", "rival", "column", "difference", "low", "high"]
+    found = readable.kl_against(pd.DataFrame(lines, columns=heads)).iloc[0]
+    assert found.against == "AE, Gaussian of training codes"
+    assert list(found)[2:] == [
+        "-0.50 (-0.60 to -0.40) ✓",
+        "+0.10 (-0.10 to +0.20)",
+        "+0.50 (+0.40 to +0.60) ✗",
+        "+0.00 (-0.10 to +0.10)",
+    ]
 
 
 def readable_columns() -> list[str]:

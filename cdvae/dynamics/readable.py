@@ -61,6 +61,22 @@ def against(apart: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=heads)
 
 
+def kl_against(apart: pd.DataFrame) -> pd.DataFrame:
+    """KL divergences of moving shapes, method − rival with its 95 % interval, a column for each
+    shape; ✓ where the whole interval is below zero, ✗ where it is above."""
+    label = names("shapes")
+    cells = [
+        f"{row.difference:+.2f} ({row.low:+.2f} to {row.high:+.2f})"
+        + (f" {MARK[row.high < 0]}" if row.high < 0 or row.low > 0 else "")
+        for row in apart.itertuples()
+    ]
+    found = apart.assign(method=apart.method.map(label), against=apart.rival.map(label), cell=cells)
+    order = list(dict.fromkeys(zip(found.method, found.against, strict=True)))
+    table = found.pivot(index=["method", "against"], columns="column", values="cell")
+    table = table.loc[order, list(SHAPES)].rename(columns=lambda c: c.replace("_", ", "))
+    return table.rename_axis(None, axis=1).reset_index()
+
+
 def shares_explained(apart: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
     """How much of the squared difference networks and oracles explain that are given the answer."""
     label = names("ucf101")
