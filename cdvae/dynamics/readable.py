@@ -18,35 +18,10 @@ def ways(scores: pd.DataFrame) -> pd.DataFrame:
     """Do shapes go both ways, and along their axis? A row for each way to draw the code."""
     held = claims(scores)
     held = held[~held.claim.str.startswith("KL of")]
-    return wide(
-        held,
-        held.claim,
-        [f"{v:.2f} {MARK[h]}" for v, h in zip(held.value, held.holds, strict=True)],
-    )
-
-
-def rivals(scores: pd.DataFrame) -> pd.DataFrame:
-    """Nearer to the truth than each rival? KL, ours < the rival's, a column for each shape."""
-    held = claims(scores)
-    held = held[held.claim.str.startswith("KL of")]
-    found = held.claim.str.extract("KL of (.*), against (.*)")
-    label = names("shapes")
-    theirs = held.bound.str.removeprefix("below ").astype(float)
-    cells = [
-        f"{ours:.2f} {'<' if holds else '≥'} {other:.2f} {MARK[holds]}"
-        for ours, other, holds in zip(held.value, theirs, held.holds, strict=True)
-    ]
-    return wide(held.assign(against=found[1].map(label)), found[0], cells)
-
-
-def wide(held: pd.DataFrame, columns: pd.Series, cells: list[str]) -> pd.DataFrame:
-    """Claims as a table: a row for each method, and rival if there is one, in their order."""
-    index = ["method", "against"] if "against" in held else ["method"]
-    long = held[index].assign(method=held.method.map(names("shapes")), column=columns, cell=cells)
-    table = long.pivot(index=index, columns="column", values="cell")
-    order = list(dict.fromkeys(map(tuple, long[index].to_numpy())))
-    order = order if len(index) > 1 else [name for (name,) in order]
-    table = table.loc[order, list(dict.fromkeys(long.column))]
+    cells = [f"{v:.2f} {MARK[h]}" for v, h in zip(held.value, held.holds, strict=True)]
+    long = held.assign(method=held.method.map(names("shapes")), cell=cells)
+    table = long.pivot(index="method", columns="claim", values="cell")
+    table = table.loc[list(dict.fromkeys(long.method)), list(dict.fromkeys(long.claim))]
     return table.rename_axis(None, axis=1).reset_index()
 
 
