@@ -17,7 +17,7 @@ import multiprocessing.util, os, signal, sys
 from cdvae.explore.panel import Panel
 from cdvae.release.forked import forked_kernels
 
-panel = Panel()
+uploads = Panel().uploads
 with forked_kernels():
     multiprocessing.util.get_temp_dir()
     if "killed" in sys.argv:

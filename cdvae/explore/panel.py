@@ -12,6 +12,7 @@ import traceback
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -70,7 +71,6 @@ class Panel:
         self.errors: list[Exception] = []
         self.n_drawn = 0
         self.file: Path | None = None  # the photo or clip to be explored
-        self._uploads = tempfile.TemporaryDirectory(prefix=marked("uploads"))
         self._pending: asyncio.TimerHandle | None = None
         self._adapting = False
         self.refresh()
@@ -115,11 +115,16 @@ class Panel:
     def saved(self, upload: dict) -> Path:
         """An uploaded file on disk, under its own name in a folder named by its bytes."""
         content = bytes(upload["content"])
-        folder = Path(self._uploads.name) / hashlib.sha256(content).hexdigest()[:16]
+        folder = Path(self.uploads.name) / hashlib.sha256(content).hexdigest()[:16]
         folder.mkdir(exist_ok=True)
         path = folder / (Path(upload["name"]).name or "upload")
         path.write_bytes(content)
         return path
+
+    @cached_property
+    def uploads(self) -> tempfile.TemporaryDirectory:
+        """Where uploaded files are kept; a later run sweeps it if a kernel's end does not."""
+        return tempfile.TemporaryDirectory(prefix=marked("uploads"))
 
     def finish(self) -> None:
         """Draw now what is still to be drawn."""

@@ -109,7 +109,7 @@ def peers(*_) -> Iterator[Row]:
         print("the part peers is left out: pip install multivae")
         return
     ours, theirs = map(fastest, by_turns(HERE, ["training", "jmvae"], HERE, ["peer", "jmvae"]))
-    yield "jmvae: training, and in multivae's trainer", "images/s", ours, theirs, ours / theirs
+    yield "jmvae: training, and in the trainer of multivae", "images/s", ours, theirs, ours / theirs
 
 
 def neighbours(there: Path, commit: str) -> Iterator[Row]:
@@ -162,9 +162,10 @@ def draws(*_) -> Iterator[Row]:
             model.sample(x_c, 100)
         operations[name] = counter.get_total_flops() / 100 / 1e6
     what = f"a draw of cdvae-spatial, of fm in {profile.fm.evaluations} evaluations"
-    for unit, found in (("ms", least), ("MFLOP", operations)):
-        ours, theirs = found.values()
-        yield f"{what}, {unit}", unit, ours, theirs, theirs / ours
+    ours, theirs = least.values()
+    yield what, "ms", ours, theirs, theirs / ours
+    ours, theirs = operations.values()
+    yield f"operations of {what}", "MFLOP", ours, theirs, theirs / ours
 
 
 def intrinsic(*_) -> Iterator[Row]:
