@@ -72,11 +72,14 @@ def test_rows_name_rows_and_the_paper_s():
 
 def test_the_projects_own_samples_are_what_is_claimed():
     """The results that come with the project: on axis, two ways, nearer to the truth than the flow;
-    with codes as in the authors' demonstration also as often each way as in truth, and nearer than
-    the autoencoder that is drawn from a Gaussian. Against its training codes nothing is claimed.
+    with codes of training pairs, or of a mixture fitted to them, circles also go each way in nearly
+    half of the samples, and all is nearer than the autoencoder that is drawn from a Gaussian.
+    Against its training codes nothing is claimed, nor that squares always move.
     """
     scores = pd.read_csv(project_root() / "results" / "quick" / "shapes" / "scores.csv")
     found = claims(scores)
     assert found[found.claim.str.contains("axis|of the moving|against flow")].holds.all()
-    demonstrated = found[found.method == "crossconv_empirical"]
-    assert demonstrated[~demonstrated.claim.str.contains("ae_empirical")].holds.all()
+    demonstrated = found[found.method.isin(["crossconv_empirical", "crossconv_mixture"])]
+    assert demonstrated[demonstrated.claim.str.endswith("against ae")].holds.all()
+    circles = demonstrated[demonstrated.claim.isin(["circles up", "circles down"])]
+    assert len(circles) == 4 and ((circles.value - 0.5).abs() <= 0.1).all()

@@ -30,7 +30,7 @@ def test_comparisons_of_divergences_are_marked_where_they_are_certain():
     places = [("crossconv", "ae", column) for column in COLUMNS]
     values = [(-0.5, -0.6, -0.4), (0.1, -0.1, 0.2), (0.5, 0.4, 0.6), (0.0, -0.1, 0.1)]
     lines = [(*place, *value) for place, value in zip(places, values, strict=True)]
-    heads = ["method", "rival", "column", "difference", "low", "high"]
+    heads = ["method", "rival", "motion", "difference", "low", "high"]
     found = readable.kl_against(pd.DataFrame(lines, columns=heads)).iloc[0]
     assert found.against == "AE, Gaussian of training codes"
     assert list(found)[2:] == [

@@ -50,7 +50,7 @@ def test_a_row_that_is_nearer_to_the_truth_is_below_its_rivals_with_certainty():
     ours = {row.name: 0.1 for row in rows("shapes") if row.rivals}
     table = shape_results.kl_comparisons(runs(ours))
     assert (table.high < 0).all() and (table.low < table.difference).all()
-    assert set(table.column) == set(COLUMNS) and (table.n_seeds == 2).all()
+    assert set(table.motion) == set(COLUMNS) and (table.n_seeds == 2).all()
     same = shape_results.kl_comparisons(runs({}))
     assert ((same.low < 0) & (same.high > 0)).mean() > 0.7  # of intervals that should all hold 0
 

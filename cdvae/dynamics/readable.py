@@ -47,7 +47,7 @@ def kl_against(apart: pd.DataFrame) -> pd.DataFrame:
     ]
     found = apart.assign(method=apart.method.map(label), against=apart.rival.map(label), cell=cells)
     order = list(dict.fromkeys(zip(found.method, found.against, strict=True)))
-    table = found.pivot(index=["method", "against"], columns="column", values="cell")
+    table = found.pivot(index=["method", "against"], columns="motion", values="cell")
     table = table.loc[order, list(SHAPES)].rename(columns=lambda c: c.replace("_", ", "))
     return table.rename_axis(None, axis=1).reset_index()
 

@@ -15,7 +15,7 @@ from cdvae.dynamics.scoring import true_motions
 from cdvae.report.paper import MOTION_KL
 from cdvae.runs.store import Run
 
-COMPARED = ("method", "rival", "column", "difference", "low", "high", "n_seeds", "n_test")
+COMPARED = ("method", "rival", "motion", "difference", "low", "high", "n_seeds", "n_test")
 
 
 def kl_table(scores: pd.DataFrame) -> pd.DataFrame:
