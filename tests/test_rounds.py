@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cdvae.commands import study
 from cdvae.methods import learned, method
 from cdvae.runs.settings import load_profile
 from cdvae.studies import rounds, spaces
@@ -124,6 +125,15 @@ def test_a_trial_of_other_code_is_made_again(small):
     pairs = [rounds.pair(place, "jmvae", changes)]
     rounds.restore(pairs, small)
     assert not pairs[0][0].is_scored(pairs[0][1])
+
+
+def test_an_optimum_that_stays_at_an_edge_is_told(small, monkeypatch, capsys):
+    monkeypatch.setattr(rounds, "search", lambda *_: ["jmvae.alpha"])
+    rounds.run("scenes", None, ["resaturation"], ["jmvae"])
+    assert "jmvae: the best trial is at an edge of jmvae.alpha still" in capsys.readouterr().err
+    study.print_best(small)
+    said = capsys.readouterr().out
+    assert said.startswith("resaturation") and "JMVAE" in said and said.endswith(f"{small}\n")
 
 
 def test_a_method_that_is_not_searched_is_named():

@@ -73,7 +73,20 @@ def search(options: argparse.Namespace) -> None:
         if options.data in search.LISTED:
             print(search.run(*place, *given, cluster, options.storage))
         else:
-            print(rounds.run(*place, options.tasks, *given, cluster, options.storage))
+            path = rounds.run(*place, options.tasks, *given, cluster, options.storage)
+            print_best(path)
+
+
+def print_best(path: Path) -> None:
+    """Print the best trial of each method, and where all of them are."""
+    import pandas as pd
+
+    from cdvae.report.chapters import best_trials
+
+    trials = pd.read_csv(path)
+    for task in dict.fromkeys(trials.task):
+        print(f"{task}\n{best_trials(trials, task).to_string(index=False)}")
+    print(path)
 
 
 def sizes(options: argparse.Namespace) -> int:

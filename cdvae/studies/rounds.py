@@ -9,6 +9,7 @@ what stands there is not made again, also where the cache is another.
 """
 
 import json
+import sys
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -92,7 +93,10 @@ def run(
     cluster: "Cluster | None" = None,
     storage: str | None = None,
 ) -> Path:
-    """Make the trials that are missing, the rows of BARE first; returns the file of trials."""
+    """Make the trials that are missing, the rows of BARE first; returns the file of trials.
+
+    Says so where the best of a method is at an edge after its last round.
+    """
     if unknown := [name for name in methods or [] if name not in spaces.searched()]:
         known = ", ".join(spaces.searched())
         raise InputError(f"'{unknown[0]}' is not searched: choose from {known}")
@@ -102,7 +106,9 @@ def run(
         make_part(place, [pair(place, name, {}) for name in BARE], cluster)
         write(place, [place_row(name, {}, 0) for name in BARE])
         for method in methods or spaces.searched():
-            search(place, method, cluster, storage)
+            if edges := search(place, method, cluster, storage):
+                found = f"{task}, {method}: the best trial is at an edge of {', '.join(edges)}"
+                print(f"cdvae: {found} still: widen its range in spaces.toml", file=sys.stderr)
     return path
 
 
