@@ -180,7 +180,7 @@ def kl_bars(table: pd.DataFrame) -> Figure:
             axis.errorbar(at, values, spread, fmt="none", ecolor="#333333", elinewidth=0.8)
         axis.set(yscale="log", ylabel="KL (nats)")
         axis.set_xticks(place, [column.replace("_", ", ") for column in COLUMNS])
-        axis.legend(fontsize=8, ncols=2, loc="upper right", bbox_to_anchor=(1.0, 1.25))
+        figure.legend(fontsize=8, ncols=2, loc="outside upper left")
     return finished(figure)
 
 
