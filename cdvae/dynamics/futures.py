@@ -127,6 +127,21 @@ def any_difference(known: Known) -> Draw:
     return draw
 
 
+def noise_alone(known: Known) -> Draw:
+    """No motion, and white noise of the mean square that differences of training pairs have."""
+    train, test = known.train(), known.test
+    pairs = zip(train.first.split(1000), train.second.split(1000), strict=True)
+    sums = sum(float(((b.float() - a.float()) / 255).square().sum()) for a, b in pairs)
+    deviation = (sums / train.first.numel()) ** 0.5
+
+    def draw(part: slice, n: int) -> Tensor:
+        first = test.first[part]
+        size = (len(first), n, *first.shape[1:])
+        return deviation * torch.randn(size, generator=known.generator)
+
+    return draw
+
+
 def nearest_flow(known: Known) -> Draw:
     """The flow of the nearest training pictures."""
     return FlowCopy(known.train(), known.test)

@@ -128,7 +128,7 @@ METHODS = (
                 "crossconv",
                 "Cross convolution, P(z | I)",
                 futures.prior_codes,
-                rivals=("still", "flow", "ae_empirical", "marginal"),
+                rivals=("still", "noise", "flow", "ae_empirical", "marginal"),
                 noise=True,
             ),
             Row(
@@ -169,6 +169,9 @@ METHODS = (
         data=("ucf101",),
     ),
     FrameMethod("still", (Row("still", "(nothing moves)", futures.still),), data=("ucf101",)),
+    FrameMethod(
+        "noise", (Row("noise", "(nothing moves, noise)", futures.noise_alone),), data=("ucf101",)
+    ),
     FrameMethod(
         "marginal", (Row("marginal", "(ignores I)", futures.any_difference),), data=("ucf101",)
     ),

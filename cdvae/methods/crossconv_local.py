@@ -53,7 +53,7 @@ class LocalSizes:
 class ClipFrames:
     """Settings of the network on clips, and of the pairs of frames that it sees."""
 
-    seeds: tuple = (0, 1)
+    seeds: tuple = (0, 1, 2)
     step: float = 1 / 6  # from the first frame of a pair to the second, seconds
     per_clip: int = 48  # pairs of a clip, evenly spaced
     least: float = 2e-4  # mean squared difference below which a pair counts as still, unit²
