@@ -6,9 +6,10 @@
 One thread, and seconds of the processor. What is compared with another commit takes turns with it
 in one run (a worktree of it, in processes of its own), and the best of each counts.
 
-What was tried and is not in the code, since it does not pay: matrix products in bfloat16 (the part
-`precision` measures them; there are no faster ones on processors without AMX), channels-last
-convolutions (0.97 times the images/s of mdn4, 1.00 of cdvae-spatial), and `torch.compile`.
+What was tried and is not in the code, since it does not pay: bfloat16 by autocast (the part
+`precision` measures it), channels-last convolutions (0.98 times the images/s of mdn4 and of
+cdvae-spatial, the best of three turns), and `torch.compile`, whose preparations had not ended
+after 25 seconds of the processor.
 """
 
 import json
