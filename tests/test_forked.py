@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import forks
 import nbformat
@@ -16,12 +17,14 @@ from cdvae.figures import captions
 from cdvae.release import notebooks
 from cdvae.release.forked import can_fork
 from cdvae.runs.parameters import PARAMETERS
+from cdvae.tools import files
 
 WHO = "import os, sys\nprint('cdvae.notebook' in sys.modules, os.getppid(), os.getpid())"
+WHERE = "import os, tempfile\nprint(os.environ['CDVAE_CACHE'], os.getcwd(), tempfile.gettempdir())"
 CODES = {
     "01_a.ipynb": WHO,
     "02_b.ipynb": WHO,
-    "03_c.ipynb": "import os\nprint(os.environ['CDVAE_CACHE'], os.getcwd())",
+    "03_c.ipynb": WHERE,
     "04_d.ipynb": "import matplotlib.pyplot as plt\nplt.subplots()[0]",
     "05_e.ipynb": "1 / 0",
     "06_f.ipynb": "import os\nos._exit(3)",
@@ -65,7 +68,9 @@ def test_kernels_are_forks_that_have_imported_what_notebooks_import(ran):
 
 
 def test_they_have_the_environment_of_who_started_them(ran):
-    assert printed(ran[0] / "03_c.ipynb") == [os.environ["CDVAE_CACHE"], os.getcwd()]
+    cache, here, temporary = printed(ran[0] / "03_c.ipynb")
+    assert [cache, here] == [os.environ["CDVAE_CACHE"], os.getcwd()]
+    assert files.TEMPORARY.fullmatch(Path(temporary).name)  # what is left there is swept
 
 
 def test_figures_are_shown(ran):

@@ -21,7 +21,6 @@ from typing import Any
 
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
-from cdvae.release.kernels import LONGEST
 from cdvae.tools.chunks import end_with_parent
 from cdvae.tools.files import marked
 
@@ -29,6 +28,7 @@ NAME = "cdvae-forked"
 KERNEL = "ipykernel_launcher"  # the module that a kernel's command runs
 LOADED = ["ipykernel.kernelapp", "ipywidgets", "cdvae.notebook"]
 INLINE = "module://matplotlib_inline.backend_inline"
+LONGEST = 107  # bytes of a socket's path on Linux
 SOCKET = "/pymp-12345678/listener-12345678"  # what multiprocessing adds to the folder
 
 
@@ -43,7 +43,7 @@ def forked_kernels() -> Iterator[None]:
     if not can_fork():
         yield
         return
-    keep_sockets()
+    own_folder()  # before multiprocessing makes its own
     factory = KernelProvisionerFactory.instance()
     place = f"{__name__}:{Provisioner.__name__}"
     factory.provisioners[NAME] = EntryPoint(NAME, place, KernelProvisionerFactory.GROUP_NAME)
@@ -57,19 +57,22 @@ def forked_kernels() -> Iterator[None]:
 
 
 @cache
-def keep_sockets() -> None:
-    """Let multiprocessing keep its sockets in a folder that a later run sweeps if this one is
-    killed; the name that it gives tells nobody whose it was."""
-    folder = tempfile.mkdtemp(prefix=marked("forks"))
-    after = {"exitpriority": -101}  # that of what it makes is -100
+def own_folder() -> str:
+    """The folder for temporary files of the forks, which a later run sweeps if they are killed.
+
+    What others make, notebooks' cells or multiprocessing for its sockets, has names that tell
+    nobody whose it was.
+    """
+    folder = tempfile.mkdtemp(prefix=marked("f"))  # sockets want short names
+    after = {"exitpriority": -101}  # that of the sockets' folder is -100
     multiprocessing.util.Finalize(None, shutil.rmtree, (folder, True), **after)
-    if len(os.fsencode(folder + SOCKET)) > LONGEST:
-        return
-    before, tempfile.tempdir = tempfile.tempdir, folder
-    try:
-        multiprocessing.util.get_temp_dir()  # which keeps to what it has once made
-    finally:
-        tempfile.tempdir = before
+    if len(os.fsencode(folder + SOCKET)) <= LONGEST:
+        before, tempfile.tempdir = tempfile.tempdir, folder
+        try:
+            multiprocessing.util.get_temp_dir()  # which keeps to what it has once made
+        finally:
+            tempfile.tempdir = before
+    return folder
 
 
 class Provisioner(LocalProvisioner):
@@ -80,7 +83,8 @@ class Provisioner(LocalProvisioner):
         if KERNEL not in cmd:  # a kernel of another kind
             return await super().launch_kernel(cmd, **kwargs)
         arguments = cmd[cmd.index(KERNEL) + 1 :]
-        self.process = Fork(arguments, kwargs["env"], os.fspath(kwargs.get("cwd") or os.getcwd()))
+        env = kwargs["env"] | {"TMPDIR": own_folder()}
+        self.process = Fork(arguments, env, os.fspath(kwargs.get("cwd") or os.getcwd()))
         self.pid = self.pgid = self.process.pid
         return self.connection_info
 
@@ -130,6 +134,7 @@ def serve(arguments: list[str], env: dict[str, str], folder: str) -> None:
     os.setsid()
     os.environ.clear()
     os.environ.update(env)
+    tempfile.tempdir = None  # it is the environment's from now on
     os.chdir(folder)
     sys.path.insert(0, "")
     matplotlib.rcParams["backend"] = env.get("MPLBACKEND", INLINE)  # it has been imported already
