@@ -78,7 +78,7 @@ def idea() -> Figure:
         picture(figure, grey(own)[0], 0.12, 0.95, LARGE)
         square(figure, answers, 1.55, is_data=(True, False, False, False))
         for row in range(1, N):
-            y = 2.44 - row * (SMALL + 0.05)
+            y = 2.5 - row * (SMALL + 0.05)
             picture(figure, grey(own)[row], 4.1, y, SMALL)
             picture(figure, own[row], 4.1 + SMALL + 0.06, y, SMALL, ORANGE)
         square(figure, answers, 5.85, is_data=(False,) * N, faded=False)
