@@ -96,6 +96,16 @@ def test_every_folder_of_results_and_cache_is_swept(monkeypatch, tmp_path, dead)
     assert not any(path.exists() for path in found)
 
 
+def test_what_was_found_of_annotations_is_found_again_if_its_file_is_broken(monkeypatch, tmp_path):
+    monkeypatch.setenv("CDVAE_CACHE", str(tmp_path))
+    broken, whole = (tmp_path / "content" / name for name in ("a.json", "b.json"))
+    whole.parent.mkdir()
+    broken.write_text('{"of": {"a.jpg": 1')
+    whole.write_text('{"of": {}}')
+    files.sweep_all()
+    assert not broken.exists() and whole.exists()
+
+
 def test_what_is_written_is_swept_by_nobody_while_it_is_written(tmp_path):
     with atomic(tmp_path / "a.txt") as temporary:
         temporary.write_text("mine")

@@ -188,6 +188,8 @@ def sweep_all() -> None:
     folders = [folder for root in roots for folder, _, _ in os.walk(root)]
     for folder in [*folders, tempfile.gettempdir()]:
         sweep(Path(folder))
+    for path in (cache_root() / "content").glob("*.json"):
+        is_whole(path)  # what was found of annotation files is read without looking
 
 
 def is_left_behind(path: Path, place: str, process: int) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cdvae.data.photos.annotations import read_annotations
 from cdvae.data.photos.matching import match
 from cdvae.tools.content import digest
-from cdvae.tools.files import InputError, cache_root, is_whole, key_of, write_json
+from cdvae.tools.files import InputError, cache_root, key_of, write_json
 from cdvae.tools.meaning import meaning
 
 
@@ -32,7 +32,7 @@ def recorded(folder: Path, names: Sequence[str], annotations: Path) -> Recorded:
     """
     key = key_of(str(folder), names, str(annotations), digest(annotations), meaning(matched))
     path = cache_root() / "content" / f"{key}.json"
-    if is_whole(path):
+    if path.exists():
         found = Recorded(**json.loads(path.read_text(encoding="utf-8")))
     else:
         found = matched(folder, names, annotations)
