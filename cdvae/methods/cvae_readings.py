@@ -1,5 +1,7 @@
 """Two more readings of the conditional VAE: as printed (`cvae-paper`), and x_c as a vector."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -49,16 +51,10 @@ class VectorCVAE(CVAE):
         )
 
 
-def build_plain(task: Task, profile) -> PlainCVAE:
-    """An untrained model with a profile's settings; its sigma is used by nothing."""
+def build(kind: type[CVAE], task: Task, profile) -> CVAE:
+    """An untrained model of that kind with CVAE's settings; the plain one has no use for sigma."""
     s = profile.cvae
-    return PlainCVAE(task.channels_c, task.channels_g, s.width, s.code, s.sigma)
-
-
-def build_vector(task: Task, profile) -> VectorCVAE:
-    """An untrained model with CVAE's settings."""
-    s = profile.cvae
-    return VectorCVAE(task.channels_c, task.channels_g, s.width, s.code, s.sigma)
+    return kind(task.channels_c, task.channels_g, s.width, s.code, s.sigma)
 
 
 register(
@@ -69,7 +65,7 @@ register(
         about="the conditional VAE with its loss as printed",
         look=("#A0522D", "v"),
         model=PlainCVAE,
-        build=build_plain,
+        build=partial(build, PlainCVAE),
         tables={"cvae": Cvae},
     )
 )
@@ -81,7 +77,7 @@ register(
         about="the conditional VAE whose x_c passes through a vector",
         look=("#F4A582", "v"),
         model=VectorCVAE,
-        build=build_vector,
+        build=partial(build, VectorCVAE),
         tables={"cvae": Cvae},
     )
 )

@@ -129,7 +129,7 @@ def at_edge(method: str, tried: list[Point], best: Point) -> list[str]:
     """
     found = []
     every = np.array([point.places for point in tried])
-    for k, axis in enumerate(axis for axis in axes(method)):
+    for k, axis in enumerate(axes(method)):
         low, high = min(0.0, every[:, k].min()), max(1.0, every[:, k].max())
         place = (best.places[k] - low) / (high - low)
         ends = axis.at(best.places[k]) in (axis.least, axis.most)
