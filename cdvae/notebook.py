@@ -230,7 +230,8 @@ def brief(value: Any) -> str:
 def open_frames(namespace: dict[str, Any]) -> tuple[FrameExperiment, pd.DataFrame]:
     """As `open_study`, for Visual Dynamics: the experiment and its scores."""
     asked = parameters_in(namespace)
-    experiment = open_dynamics(*(asked[name] for name in ("profile", "data", "root", "device")))
+    names = ("profile", "data", "root", "device", "seeds")
+    experiment = open_dynamics(*(asked[name] for name in names))
     return experiment, finish(experiment, quiet=True)
 
 

@@ -7,7 +7,14 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
-from cdvae.methods.crossconv import CrossConv, Sizes, cross_convolution, future, resized
+from cdvae.methods.crossconv import (
+    CrossConv,
+    FineCrossConv,
+    Sizes,
+    cross_convolution,
+    future,
+    resized,
+)
 from cdvae.model import Batch
 from cdvae.runs.settings import load_profile
 
@@ -20,9 +27,9 @@ def full() -> CrossConv:
     return CrossConv(3, 3, Sizes(), 0.1).eval()
 
 
-def small(sigma: float = 0.1) -> CrossConv:
+def small(sigma: float = 0.1, kind: type[CrossConv] = CrossConv) -> CrossConv:
     torch.manual_seed(0)
-    return CrossConv(3, 3, NARROW, sigma)
+    return kind(3, 3, NARROW, sigma)
 
 
 def shapes_in(module: torch.nn.Module, kind: type, *inputs) -> list[tuple]:
@@ -145,8 +152,9 @@ def test_cross_convolution_is_ten_times_faster_than_a_loop():
     assert slow > 10 * fast
 
 
-def test_the_loss_is_the_bound_in_nats():
-    model = small(sigma=0.3).eval()
+@pytest.mark.parametrize("kind", [CrossConv, FineCrossConv])
+def test_the_loss_is_the_bound_in_nats(kind):
+    model = small(0.3, kind).eval()
     x_c, x_g = torch.rand(3, 3, 64, 64), 0.2 * torch.randn(3, 3, 64, 64)
     with torch.no_grad():
         mu, log_var = model.q_z_given_x(x_c, x_g)
@@ -163,6 +171,35 @@ def test_the_loss_is_the_bound_in_nats():
     assert terms["kl"] == pytest.approx(float(kl), rel=1e-4)
     assert terms["reconstruction"] == pytest.approx(float(reconstruction), rel=1e-4)
     assert terms["loss"] == pytest.approx(float(reconstruction + 0.5 * kl), rel=1e-4)
+
+
+def test_only_the_fine_network_is_taught_what_a_half_of_the_resolution_hides():
+    """A difference whose mean over each 2 × 2 pixels is 0."""
+    x_c, none = torch.rand(2, 3, 64, 64), torch.empty(2, 0)
+    hidden = 0.2 * torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(32, 32).expand(2, 3, 64, 64)
+    for kind, is_seen in ((CrossConv, False), (FineCrossConv, True)):
+        model = small(0.3, kind).eval()
+        codes, losses = [], []
+        for v in (torch.zeros_like(hidden), hidden):
+            torch.manual_seed(0)
+            codes.append(model.q_z_given_x(x_c, v)[0])
+            losses.append(float(model.loss(Batch(x_c, v, none, none))["reconstruction"].detach()))
+        assert (not torch.allclose(*codes, atol=1e-6)) == is_seen
+        assert (losses[1] != pytest.approx(losses[0], rel=1e-3)) == is_seen
+
+
+def test_the_fine_network_is_the_same_on_blocks_of_pixels():
+    """Its places hold 2 × 2 pixels: it is a network of 12 channels, of half the side."""
+    fine, torch_seed = small(kind=FineCrossConv).eval(), torch.manual_seed(0)
+    plain = CrossConv(12, 12, NARROW, 0.1).eval()
+    weights = {k: v for k, v in fine.state_dict().items() if not k.startswith("encoder.")}
+    plain.load_state_dict(weights, strict=False)
+    x_c, z = torch.rand(2, 3, 64, 64), torch.randn(2, 3, fine.sizes.n_code(), generator=torch_seed)
+    blocks = x_c.unflatten(2, (32, 2)).unflatten(4, (32, 2))  # (N, 3, 32, 2, 32, 2)
+    blocks = blocks.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
+    expected = plain.sample_given_z(blocks, z).unflatten(2, (3, 2, 2))
+    expected = expected.permute(0, 1, 2, 5, 3, 6, 4).flatten(5, 6).flatten(3, 4)
+    assert torch.allclose(fine.sample_given_z(x_c, z), expected, atol=1e-6)
 
 
 def test_samples_follow_their_generator_and_their_codes():

@@ -14,7 +14,7 @@ from cdvae.data.drawn import shapes
 from cdvae.dynamics import analysis as dynamics_analysis
 from cdvae.dynamics.motions import COLUMNS
 from cdvae.dynamics.pairs import FramePairs
-from cdvae.dynamics.results import finish, open_dynamics
+from cdvae.dynamics.results import finish, is_current, open_dynamics
 from cdvae.dynamics.rows import rows
 from cdvae.methods.crossconv import CrossConv
 from cdvae.runs import parallel
@@ -158,6 +158,15 @@ def test_results_and_checkpoint_serve_a_clone_without_a_cache(finished, tmp_path
     again = finished[0].model(finished[0].runs()[0])
     for a, b in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_results_of_more_seeds_serve_whoever_asks_for_fewer(finished):
+    dynamics, runs = finished[0], finished[0].runs()
+    assert is_current(dynamics, runs) and is_current(dynamics, runs[:2])
+    more = open_dynamics("smoke", seeds=[0, 5])
+    assert {run.seed for run in more.runs()} == {0, 5}
+    assert is_current(more, [run for run in more.runs() if run.seed == 0])
+    assert not is_current(more, more.runs())
 
 
 def test_clips_are_scored_by_their_differences(output, here, tmp_path):

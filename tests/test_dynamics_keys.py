@@ -90,6 +90,7 @@ def test_moving_code_changes_no_key(edit):
 def test_settings_change_the_keys_of_what_they_shape():
     base, before = load_profile("smoke").dynamics, keys()
     for other in (
+        {"fine": False},
         {"sigma": 0.3},
         {"network": replace(base.network, code=4)},
         {"training": replace(base.training, steps=7)},

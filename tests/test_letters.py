@@ -28,7 +28,7 @@ PLOTS = {
     "trials": lambda: studies.trials({"relighting": TUNED.read("trials")}),
     "figure 4": lambda: scores.figure4(SCORES),
     "curves": lambda: scores.best_error_curves(SCORES),
-    "network": lambda: plots.network(load_profile("quick").dynamics.network),
+    "network": lambda: plots.network(load_profile("quick").dynamics.network, fine=True),
     "network of the paper": lambda: plots.network(load_profile("paper").dynamics.network),
     "motions": lambda: plots.motion_histograms(pd.read_csv(SHAPES / "histograms.csv")),
     "kl": lambda: plots.kl_bars(pd.read_csv(SHAPES / "table_kl.csv")),

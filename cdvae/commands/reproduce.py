@@ -81,7 +81,7 @@ def make_results(parameters: dict, cluster: "Cluster | None" = None) -> int:
         shown.update(experiment, runs, results_folder(profile, data))
         code = skipped(experiment, [run.task for run in runs])
     if data in DATA and not parameters["methods"]:
-        place = (profile, data, parameters["root"], parameters["device"])
+        place = (profile, data, parameters["root"], parameters["device"], parameters["seeds"])
         opened = frames.open_dynamics(*place)
         frames.finish(opened, cluster=cluster)
         if data != "shapes":

@@ -1,6 +1,5 @@
 """Visual Dynamics on real clips: pairs of frames, networks, scores, cached on disk."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,13 @@ from cdvae.data.splits import source_of
 from cdvae.dynamics import clip_scoring
 from cdvae.dynamics.experiment import SPLITS, FrameExperiment
 from cdvae.dynamics.futures import Known
-from cdvae.dynamics.pairs import SCALE, FramePairs, codes
+from cdvae.dynamics.pairs import FramePairs, codes, fit_network
 from cdvae.dynamics.rows import FrameMethod
 from cdvae.methods.crossconv_local import LocalCrossConv
 from cdvae.runs.settings import Profile
 from cdvae.runs.store import Run
 from cdvae.tools.device import pick_device
 from cdvae.tools.files import cache_root, is_whole, key_of, path_of
-from cdvae.training import fit
 
 
 def build_network(settings: Any, sampled: bool, device: torch.device) -> LocalCrossConv:
@@ -29,28 +27,12 @@ def build_network(settings: Any, sampled: bool, device: torch.device) -> LocalCr
     return model.to(device, memory_format=torch.channels_last)
 
 
-# The shapes' networks have `pairs.fit_network`, on which their keys hang, until they train anew.
-def fit_network(
-    build: Callable[[Any, bool, torch.device], LocalCrossConv],
-    settings: Any,
-    sampled: bool,
-    train: FramePairs,
-    valid: FramePairs,
-    seed: int,
-    on_check: Callable[[dict[str, float]], None],
-) -> tuple[LocalCrossConv, list[dict[str, float]]]:
-    """A trained network and what training left (`training.fit`)."""
-    torch.manual_seed(seed)
-    model = build(settings, sampled, train.first.device)
-    model.standardise(*train.batch(slice(0, SCALE))[:2])
-    return model, fit(model, train, valid, settings.training, seed, on_check)
-
-
 class ClipExperiment(FrameExperiment):
     """The runs of one profile on a folder of clips."""
 
     data = "ucf101"
     shaping = ("n_train", "size", "step", "per_clip", "least")
+    learning = ("n_valid", "sigma", "network", "training")
     build = staticmethod(build_network)
     learned_by = (build_network, FramePairs, fit_network, codes)
     judge = staticmethod(clip_scoring.score_method)
@@ -101,9 +83,6 @@ class ClipExperiment(FrameExperiment):
     def groups(self) -> list[str]:
         """The video group of each test pair: what is resampled together."""
         return [source_of(clip) for clip in self.clip_pairs("test").clips]
-
-    def fit(self, *rest: Any) -> tuple[LocalCrossConv, list[dict[str, float]]]:
-        return fit_network(build_network, self.settings, *rest)
 
     def scored(self, method: FrameMethod, known: Known) -> dict[str, Any]:
         """Scores of its rows: {"rows", "each", "groups", "still"}."""

@@ -17,7 +17,7 @@ from cdvae.dynamics.futures import Known
 from cdvae.dynamics.pairs import FramePairs, Network, build_network, codes, fit_network
 from cdvae.dynamics.rows import FrameMethod, frame_methods
 from cdvae.runs.settings import Profile
-from cdvae.runs.store import Fitted, History, Run, Store
+from cdvae.runs.store import Fitted, Run, Store
 from cdvae.tools.device import pick_device
 from cdvae.tools.files import key_of, output_root
 from cdvae.tools.meaning import meaning
@@ -34,7 +34,7 @@ class FrameExperiment(Store):
 
     unit, data = "pairs", "shapes"
     shaping = ("n_train", "size")  # settings that shape what a method looks up …
-    learning = ("n_valid", "sigma", "network", "training")  # … and those that also shape a network
+    learning = ("n_valid", "fine", "sigma", "network", "training")  # … and a network
     build = staticmethod(build_network)
     learned_by = (build_network, FramePairs, fit_network, codes)  # code that shapes a model
     judge = staticmethod(scoring.score_method)
@@ -135,13 +135,10 @@ class FrameExperiment(Store):
     def fitted(self, run: Run, on_check: Callable[[dict], None]) -> Fitted:
         """Train its network; codes of training pairs are kept beside the weights."""
         train, valid = self.examples("train"), self.examples("valid")
-        made = self.fit(self.method(run).sampled, train, valid, run.seed, on_check)
+        sampled = self.method(run).sampled
+        made = fit_network(self.build, self.settings, sampled, train, valid, run.seed, on_check)
         settings = self.chosen(self.shaping + self.learning)
         return Fitted(*made, settings, {CODES: codes(made[0], train, run.seed)})
-
-    def fit(self, *rest: Any) -> tuple[Network, History]:
-        """A trained network and what training left."""
-        return fit_network(self.settings, *rest)
 
     def bank(self, run: Run) -> Tensor:
         """Codes of training pairs, one each: (at most BANK, n_code)."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from cdvae.methods.crossconv import CrossConv, Frames
+from cdvae.methods.crossconv import CrossConv, FineCrossConv, Frames
 from cdvae.methods.crossconv_local import LocalCrossConv
 from cdvae.model import Batch
 from cdvae.training import fit
@@ -43,24 +44,25 @@ class FramePairs:
 
 def build_network(settings: Frames, sampled: bool, device: torch.device) -> CrossConv:
     """An untrained network; initial weights come from torch's global random state."""
-    model = CrossConv(3, 3, settings.network, settings.sigma, sampled)
+    kind = FineCrossConv if settings.fine else CrossConv
+    model = kind(3, 3, settings.network, settings.sigma, sampled)
     return model.to(device, memory_format=torch.channels_last)
 
 
 def fit_network(
-    settings: Frames,
+    build: Callable[[Any, bool, torch.device], Network],
+    settings: Any,
     sampled: bool,
     train: FramePairs,
     valid: FramePairs,
     seed: int,
     on_check: Callable[[dict[str, float]], None],
-) -> tuple[CrossConv, list[dict[str, float]]]:
+) -> tuple[Network, list[dict[str, float]]]:
     """A trained network and what training left (`training.fit`)."""
     torch.manual_seed(seed)
-    model = build_network(settings, sampled, train.first.device)
+    model = build(settings, sampled, train.first.device)
     model.standardise(*train.batch(slice(0, SCALE))[:2])
-    history = fit(model, train, valid, settings.training, seed, on_check)
-    return model, history
+    return model, fit(model, train, valid, settings.training, seed, on_check)
 
 
 @torch.no_grad()

@@ -47,14 +47,19 @@ def listed(sizes) -> str:
     return ", ".join(map(str, sizes))
 
 
-def network(s: Sizes) -> Figure:
-    """The network with the sizes it has: what goes in, what each part makes, what comes out."""
-    deep = s.decoder_kernel
+def network(s: Sizes, fine: bool = False) -> Figure:
+    """The network with the sizes it has: what goes in, what each part makes, what comes out.
+
+    fine: 2 × 2 pixels are channels of one place (`FineCrossConv`).
+    """
+    deep, block = s.decoder_kernel, 2 if fine else 1
+    seen = f"frame $I$: {3 * block**2} maps\nat" if fine else "frame $I$ at\n"
     side, maps, code = s.kernel(), s.image[-1], s.n_code()
     pooled = [scale >> len(s.image_pools) for scale in s.scales]
     sets = f"{len(s.scales)} × {maps} kernels\nof {side} × {side}"
+    out = block * max(pooled)
     boxes = {  # text, centre, colour
-        "pair": (f"frames $I$, $I'$\n6 × {s.side} × {s.side}", (0.9, 3.0), "#EEEEEE"),
+        "pair": (f"frames $I$, $I'$\n{6 * block**2} × {s.side} × {s.side}", (0.9, 3.0), "#EEEEEE"),
         "encoder": (
             f"motion encoder\n{len(s.encoder)} convolutions\n{fill(listed(s.encoder), 14)}",
             (2.9, 3.0),
@@ -66,7 +71,7 @@ def network(s: Sizes) -> Figure:
             "#FBE3C0",
         ),
         "kernels": (f"kernel decoder\n{sets}", (7.0, 3.0), "#CCE5F6"),
-        "image": (f"frame $I$ at\n{listed(s.scales)}", (0.9, 1.0), "#EEEEEE"),
+        "image": (f"{seen} {listed(s.scales)}", (0.9, 1.0), "#EEEEEE"),
         "features": (
             f"image encoders\n{listed(s.image)}\n→ {maps} maps of {listed(pooled)}",
             (3.6, 1.0),
@@ -78,7 +83,7 @@ def network(s: Sizes) -> Figure:
             (9.2, 1.0),
             "#CCE5F6",
         ),
-        "out": (f"difference $v$\n3 × {max(pooled)} × {max(pooled)}", (11.1, 1.0), "#EEEEEE"),
+        "out": (f"difference $v$\n3 × {out} × {out}", (11.1, 1.0), "#EEEEEE"),
     }
     arrows = ("pair encoder", "encoder code", "code kernels", "kernels cross", "image features")
     arrows += ("features cross", "cross decoder", "decoder out")
@@ -98,14 +103,8 @@ def network(s: Sizes) -> Figure:
             axis.add_patch(
                 FancyArrowPatch(*ends, arrowstyle="-|>", mutation_scale=9, color="#555555")
             )
-        axis.text(
-            4.9,
-            2.2,
-            "when sampling: $z$ ~ $N(0, I)$,\nor the code of a training pair",
-            ha="center",
-            va="center",
-            fontsize=8,
-        )
+        said = "when sampling: $z$ ~ $N(0, I)$,\nor the code of a training pair"
+        axis.text(4.9, 2.2, said, ha="center", va="center", fontsize=8)
         axis.set(xlim=(0, 12), ylim=(0.3, 3.7))
         axis.set_axis_off()
     return finished(figure)

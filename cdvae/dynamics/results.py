@@ -37,18 +37,27 @@ MEASURES = {  # of difference images
 
 
 def open_dynamics(
-    profile: str = "quick", data: str = "shapes", root: str | None = None, device: str = "auto"
+    profile: str = "quick",
+    data: str = "shapes",
+    root: str | None = None,
+    device: str = "auto",
+    seeds: list[int] | None = None,
 ) -> FrameExperiment:
-    """The experiment that a command or a notebook asks for by name."""
+    """The experiment that a command or a notebook asks for by name.
+
+    seeds: of the runs; by default the profile's.
+    """
     if data not in DATA:
         raise InputError(f"Visual Dynamics runs on {' or '.join(DATA)}, not on '{data}'")
     if data != "shapes" and root is None:
         raise InputError(f"--data {data} needs --root, the folder that holds it")
     if root and not path_of(root).is_dir():
         raise InputError(f"no folder {root}: give --root a folder that exists")
+    table = "dynamics" if data == "shapes" else "clip_dynamics"
+    settings = load_profile(profile, **({table: {"seeds": seeds}} if seeds else {}))
     if data == "shapes":
-        return FrameExperiment(load_profile(profile), device)
-    return ClipExperiment(load_profile(profile), root, device)
+        return FrameExperiment(settings, device)
+    return ClipExperiment(settings, root, device)
 
 
 def finish(
@@ -71,14 +80,13 @@ def finish(
 
 
 def is_current(experiment: FrameExperiment, runs: list[Run]) -> bool:
-    """Whether the result files are those of these runs."""
+    """Whether the result files hold these runs, of which there may be more in them: other seeds."""
     scores, about = (experiment.folder() / name for name in FILES[experiment.data])
     if not scores.exists() or not about.exists():
         return False
     made = json.loads(about.read_text(encoding="utf-8"))["runs"]
-    return {name: one["key"] for name, one in made.items()} == {
-        str(run): experiment.score_key(run) for run in runs
-    }
+    keys = {name: one["key"] for name, one in made.items()}
+    return all(keys.get(str(run)) == experiment.score_key(run) for run in runs)
 
 
 def collect(experiment: FrameExperiment, runs: list[Run]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cdvae import gaussian
 from cdvae.data.fields import Task
@@ -21,6 +22,7 @@ from cdvae.methods.crossconv_layers import (
     Sizes,
     cross_convolution,
     image_encoder,
+    products,
     resized,
 )
 from cdvae.methods.registry import Method, Table
@@ -137,6 +139,35 @@ class CrossConv(Model):
         return self.sample_given_z(x_c, draws.z[None])[0]
 
 
+class FineCrossConv(CrossConv):
+    """The same network at the pictures' own resolution, where A.2's sees and draws them at half:
+    there a step of a pixel and a half can no longer be told from none.
+
+    Each 2 × 2 pixels are channels of one of its places, in pictures and in differences. The motion
+    encoder is given the products from which flow is found as well, for both frames.
+    """
+
+    def __init__(
+        self, channels_c: int, channels_g: int, s: Sizes, sigma: float, sampled: bool = True
+    ):
+        super().__init__(4 * channels_c, 4 * channels_g, s, sigma, sampled)
+        self.encoder = MotionEncoder(4 * (channels_c + channels_g) + 2 * 5, s)
+
+    def q_z_given_x(self, x_c: Tensor, x_g: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z | v, I): (N, n_code) each."""
+        frames = [F.pixel_unshuffle(x, 2) for x in (x_c - 0.5, x_g / self.spread)]
+        both = torch.cat([*frames, products(x_c, x_g), products(x_c + x_g, x_g)], 1)
+        return self.encoder(both)
+
+    def features(self, x_c: Tensor) -> list[Tensor]:
+        """The image's maps at each scale, the largest first."""
+        return super().features(F.pixel_unshuffle(x_c, 2))
+
+    def decode(self, maps: list[Tensor], kernels: Tensor) -> Tensor:
+        """E[v | I, z] at twice the side of the largest maps: (N, channels_g, 2 side, 2 side)."""
+        return F.pixel_shuffle(super().decode(maps, kernels), 2)
+
+
 def future(x_c: Tensor, v: Tensor) -> Tensor:
     """The next frame, input + difference, clipped to [0, 1]; shapes broadcast."""
     return (x_c + v).clamp(0, 1)
@@ -164,10 +195,11 @@ class Frames:
     n_test: int = 500
     n_samples: int = 20  # for each test picture
     size: int = 64  # side of the frames, pixels
-    sigma: float = 0.16  # deviation of P(v | I, z); colours are in [0, 1]
+    fine: bool = True  # see and draw frames at their own resolution; False: at half, as in A.2
+    sigma: float = 0.4  # deviation of P(v | I, z); colours are in [0, 1]
     network: Sizes = NARROW
     training: Training = replace(
-        UNGUIDED, steps=3600, checks=10, batch_size=32, learning_rate=3e-3, warm_up=0.8
+        UNGUIDED, steps=6000, checks=10, batch_size=16, learning_rate=2e-3, warm_up=0.8
     )
 
 

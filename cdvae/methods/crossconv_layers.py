@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+SMALLEST = 1e-8  # under roots of products
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -49,6 +51,17 @@ def resized(x: Tensor, side: int) -> Tensor:
     if x.shape[-1] > side:
         return F.adaptive_avg_pool2d(x, side)
     return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
+
+
+def products(x: Tensor, v: Tensor) -> Tensor:
+    """What flow is found from (Lucas and Kanade 1981): means over 2 × 2 pixels of I_x v, I_y v,
+    I_x², I_x I_y and I_y² of grey pictures (N, 3, H, W), rooted: (N, 5, H/2, W/2)."""
+    grey, change = x.mean(1, keepdim=True), v.mean(1, keepdim=True)
+    along = F.pad((grey[..., 2:] - grey[..., :-2]) / 2, (1, 1))
+    down = F.pad((grey[..., 2:, :] - grey[..., :-2, :]) / 2, (0, 0, 1, 1))
+    both = torch.cat([along * change, down * change, along**2, along * down, down**2], 1)
+    mean = F.avg_pool2d(both, 2)
+    return 8 * mean.sign() * (mean.abs() + SMALLEST).sqrt()
 
 
 def cross_convolution(maps: Tensor, kernels: Tensor) -> Tensor:
@@ -161,12 +174,12 @@ NARROW = Sizes(  # for pairs of frames on a laptop
     encoder=(16, 32, 32, 48, 64, 64),
     encoder_kernels=(3, 3, 3, 3, 3, 1),  # which leaves kernels of 7 × 7: at 32 pixels, steps of 2½
     encoder_pools=(1,),
-    code=8,
+    code=32,
     kernel_decoder=64,
-    scales=(32, 16, 8, 4),
-    image=(12, 12, 12, 12),
+    scales=(32, 16),  # which is as far as kernels of 7 × 7 are needed
+    image=(16, 16, 16),
     image_kernel=5,
     image_pools=(),
-    decoder=(16, 24),
+    decoder=(32, 32),
     decoder_kernel=5,
 )

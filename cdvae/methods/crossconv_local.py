@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from cdvae import gaussian
 from cdvae.methods.crossconv import UNGUIDED
-from cdvae.methods.crossconv_layers import layer
+from cdvae.methods.crossconv_layers import layer, products
 from cdvae.methods.registry import Table
 from cdvae.model import Batch, Model
 from cdvae.tools.registry import register
@@ -35,7 +35,6 @@ from cdvae.training import Training
 CELL = 8  # pixels of the picture to a place of z
 RANGE_P, RANGE_Q = (-6.0, 4.0), (-8.0, 4.0)  # of log-variances, so that no step can leave them
 RANGE_NOISE = (-1.5, 1.5)  # of the logarithm of a place's deviation, from that of all
-SMALLEST = 1e-8  # under roots of products
 
 
 @dataclass(frozen=True)
@@ -70,17 +69,6 @@ class ClipFrames:
 
 
 register(Table("clip_dynamics", ClipFrames))
-
-
-def products(x: Tensor, v: Tensor) -> Tensor:
-    """What flow is found from (Lucas and Kanade 1981): means over 2 × 2 pixels of I_x v, I_y v,
-    I_x², I_x I_y and I_y² of grey pictures (N, 3, H, W), rooted: (N, 5, H/2, W/2)."""
-    grey, change = x.mean(1, keepdim=True), v.mean(1, keepdim=True)
-    along = F.pad((grey[..., 2:] - grey[..., :-2]) / 2, (1, 1))
-    down = F.pad((grey[..., 2:, :] - grey[..., :-2, :]) / 2, (0, 0, 1, 1))
-    both = torch.cat([along * change, down * change, along**2, along * down, down**2], 1)
-    mean = F.avg_pool2d(both, 2)
-    return 8 * mean.sign() * (mean.abs() + SMALLEST).sqrt()
 
 
 def strided(n_in: int, n_out: int) -> list[nn.Module]:
