@@ -131,6 +131,7 @@ def test_scores_of_every_method_are_tidy(finished):
     assert list(table.method) == [
         "Flow",
         "AE, Gaussian of training codes",
+        "AE, mixture fitted to training codes",
         "AE, training codes",
         "Cross convolution, N(0, I)",
         "Cross convolution, mixture fitted to training codes",

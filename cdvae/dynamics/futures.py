@@ -6,7 +6,6 @@ Each function here takes what a run knows and gives a function that draws.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +16,8 @@ from cdvae.methods.crossconv import CrossConv
 from cdvae.methods.crossconv_local import LocalCrossConv
 
 COMPONENTS = 16  # of the mixture that is fitted to training codes
-LEAST_VARIANCE = 1e-3  # of its components along any direction
+LEAST_VARIANCE = 1e-3  # of each of its components, in each dimension
+STARTS = 10  # of its fit, of which the likeliest is taken
 
 Draw = Callable[[slice, int], Tensor]  # (test pictures, n) -> differences (batch, n, 3, H, W)
 
@@ -60,22 +60,23 @@ def fitted_codes(known: Known) -> Draw:
 
 def mixture_codes(known: Known) -> Draw:
     """Codes from a mixture of Gaussians fitted to training codes: a prior that knows where the
-    aggregated posterior Σ q(z | v, I) has its mass, and where it has none."""
+    aggregated posterior Σ q(z | v, I) has its mass, and where it has none. Within a component the
+    dimensions are independent: a thousand codes do not tell how they go together."""
     from sklearn.mixture import GaussianMixture
 
-    bank = known.bank.double().cpu().numpy()
-    fit = GaussianMixture(COMPONENTS, reg_covar=LEAST_VARIANCE, random_state=0).fit(bank)
-    factors = np.linalg.cholesky(fit.covariances_)
-    share, means, roots = (
+    fit = GaussianMixture(
+        COMPONENTS, covariance_type="diag", reg_covar=LEAST_VARIANCE, n_init=STARTS, random_state=0
+    ).fit(known.bank.double().cpu().numpy())
+    share, means, deviations = (
         torch.from_numpy(x).float().to(known.bank.device)
-        for x in (fit.weights_, fit.means_, factors)
+        for x in (fit.weights_, fit.means_, fit.covariances_**0.5)
     )
 
     def draw(part: slice, n: int) -> Tensor:
         x_c = known.frames.batch(part).x_c
         k = torch.multinomial(share, len(x_c) * n, replacement=True, generator=known.generator)
         noise = torch.randn(len(k), len(means[0]), generator=known.generator, device=x_c.device)
-        z = means[k] + torch.einsum("kij,kj->ki", roots[k], noise)
+        z = means[k] + deviations[k] * noise
         return known.shown(x_c, z.unflatten(0, (len(x_c), n)))
 
     return draw

@@ -3,8 +3,8 @@
 A method is what is run; each of its rows is a way to draw futures from it. Baselines: `ae`, the
 same network with a code that is not sampled, and `flow`, which lends the flow of the nearest
 training pictures. `truth` is the world itself; in `still` nothing changes. Codes to sample from:
-N(0, I), or those of training pairs, as in the authors' demonstration; an autoencoder has no
-N(0, I), so a Gaussian is fitted to its codes.
+N(0, I), or those of training pairs, as in the authors' demonstration, or from a mixture fitted to
+these; an autoencoder has no N(0, I), so a Gaussian is fitted to its codes.
 
 On clips the network has a kernel for each place (`methods.crossconv_local`) and a prior that sees
 the picture; what its rows draw has the noise of P(v | I, z) unless said, and the autoencoder's has
@@ -88,7 +88,7 @@ METHODS = (
                 "Cross convolution, mixture fitted to training codes",
                 futures.mixture_codes,
                 colour="#009E73",
-                rivals=("flow", "ae"),
+                rivals=("flow", "ae", "ae_mixture"),
             ),
             Row(
                 "crossconv_empirical",
@@ -107,6 +107,12 @@ METHODS = (
         "ae",
         (
             Row("ae", "AE, Gaussian of training codes", futures.fitted_codes, colour="#E69F00"),
+            Row(
+                "ae_mixture",
+                "AE, mixture fitted to training codes",
+                futures.mixture_codes,
+                colour="#D55E00",
+            ),
             Row("ae_empirical", "AE, training codes", futures.training_codes, colour="#F0C36D"),
             AE_GIVEN,
         ),
