@@ -79,7 +79,7 @@ def controls() -> dict[str, widgets.Widget]:
         "component": picker("component", [("all, by weight", 0)]),
         "first": slider("first", 1, MOST, 1),
         "second": slider("second", 1, MOST, 2),
-        "dimension": slider("dimension", 1, 8, 1),
+        "dimension": slider("dimension", 1, dynamics.SHOWN, 1),
         "pair": slider("pair", 1, dynamics.PAIRS, 2),
     }
 

@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from safetensors import safe_open
 from torch import Tensor
 
+from cdvae import gaussian
 from cdvae.data.drawn import shapes
 from cdvae.data.drawn.shapes import Pairs
 from cdvae.dynamics.analysis import transfer, traverse
 from cdvae.dynamics.experiment import CODES
-from cdvae.dynamics.pairs import build_network
+from cdvae.dynamics.pairs import FramePairs, build_network
 from cdvae.explore.pages import LEFT, MOST, RIGHT
 from cdvae.explore.sheet import Area, Sheet, Tile
 from cdvae.methods.crossconv import CrossConv, future
@@ -22,13 +23,17 @@ from cdvae.runs.settings import load_profile
 from cdvae.tools.files import InputError, project_root
 
 VALUES = torch.linspace(-2, 2, 9)  # of a dimension that is traversed
+SHOWN = 8  # dimensions of the code to choose from
 PAIRS = 100  # test pairs to choose from
 PICTURES = 5  # that the motion of another pair is moved over to
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What a reader has chosen; example, pair and dimension are counted from 1."""
+    """What a reader has chosen; example, pair and dimension are counted from 1.
+
+    dimension: by what they hold, the largest KL first.
+    """
 
     view: str = "samples"
     example: int = 1
@@ -82,11 +87,22 @@ def pairs() -> Pairs:
     return Pairs(every.first[:PAIRS], every.second[:PAIRS])
 
 
-def check(model: CrossConv, choices: Choices) -> None:
+@lru_cache(1)
+def dimensions() -> list[int]:
+    """The SHOWN dimensions of the code that hold most, by their mean KL over the test pairs."""
+    every = pairs()
+    batch = FramePairs(every.first, every.second).batch(slice(None))
+    with torch.no_grad():
+        mu, log_var = network().q_z_given_x(batch.x_c, batch.x_g)
+    kl = gaussian.kl(mu, log_var, torch.zeros_like(mu), torch.zeros_like(mu)).mean(0)
+    return kl.argsort(descending=True)[:SHOWN].tolist()
+
+
+def check(choices: Choices) -> None:
     """Raise InputError for a choice that there is not."""
     if choices.view not in VIEWS:
         raise InputError(f"unknown view '{choices.view}': choose from {', '.join(VIEWS)}")
-    limits = {"n": MOST, "example": PAIRS, "pair": PAIRS, "dimension": model.sizes.n_code()}
+    limits = {"n": MOST, "example": PAIRS, "pair": PAIRS, "dimension": SHOWN}
     for name, most in limits.items():
         if not 1 <= getattr(choices, name) <= most:
             raise InputError(f"{name} is {getattr(choices, name)}: choose 1 to {most}")
@@ -100,7 +116,7 @@ def describe(choices: Choices) -> str:
 
 def render(model: CrossConv, every: Pairs, choices: Choices) -> Figure:
     """The page for these choices; InputError for one that there is not."""
-    check(model, choices)
+    check(choices)
     k, page = choices.example - 1, Sheet()
     shown = choices.pair - 1 if choices.view == "transfer" else k
     for row, (frames, text) in enumerate(zip(every[:2], ("first frame", "what came"), strict=True)):
@@ -136,7 +152,7 @@ def future_pictures(model: CrossConv, every: Pairs, choices: Choices) -> Picture
 def traversal_pictures(model: CrossConv, every: Pairs, choices: Choices) -> Pictures:
     """What one dimension of the code does at each of VALUES."""
     x_c = every.first[choices.example - 1][None].float() / 255
-    moved = traverse(model, x_c, choices.dimension - 1, VALUES)[0]
+    moved = traverse(model, x_c, dimensions()[choices.dimension - 1], VALUES)[0]
     return moved, [f"z = {value:+.1f}".replace("-", "−") for value in VALUES]
 
 
@@ -157,7 +173,9 @@ VIEWS = {
     ),
     "traversal": View(
         "one dimension of the code",
-        lambda c: f"dimension {c.dimension} of the code from −2 to 2, the others 0",
+        lambda c: (
+            f"dimension {c.dimension} of the code, by what it holds, from −2 to 2, the others 0"
+        ),
         traversal_pictures,
         ("dimension",),
     ),

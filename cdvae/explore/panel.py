@@ -246,7 +246,6 @@ class Panel:
         self.offer("method", [(label("crossconv"), "crossconv")], "crossconv")
         views = [(view.label, name) for name, view in explore_dynamics.VIEWS.items()]
         self.offer("view", views, "samples")
-        self.controls["dimension"].max = model.sizes.n_code()
         view = explore_dynamics.VIEWS[self.controls["view"].value]
         used = ("task", "example", "view", *view.uses)
         for name in self.controls:

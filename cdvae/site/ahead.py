@@ -175,7 +175,7 @@ def frames(choices: dynamics.Choices) -> Row:
 
 def of_frames() -> dict[str, Flip]:
     """Visual Dynamics' futures by seed, and what each dimension of its code does."""
-    numbers = tuple(range(1, dynamics.network().sizes.n_code() + 1))
+    numbers = tuple(range(1, dynamics.SHOWN + 1))
     return {
         "futures": Flip(
             "futures",
@@ -191,7 +191,8 @@ def of_frames() -> dict[str, Flip]:
             dimension,
             len(dynamics.VALUES),
             "The first test picture with dimension {dimension} of the code from −2 to 2",
-            "<strong>Move it.</strong> One dimension of the code from −2 to 2, the others 0.",
+            "<strong>Move it.</strong> One dimension of the code from −2 to 2, the others 0: "
+            "first the one that holds most.",
         ),
     }
 
