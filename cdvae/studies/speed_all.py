@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from cdvae.report.results import write_csv
 from cdvae.runs.settings import load_profile
 from cdvae.studies import timing
 from cdvae.studies.speed import operations_per_image
+from cdvae.studies.speed_of_commands import reproduction
 from cdvae.tools.device import one_thread
 from cdvae.tools.errors import Failed
 from cdvae.tools.files import output_root
@@ -41,6 +43,7 @@ from cdvae.tools.provenance import git, processor
 
 HERE = Path(__file__).parents[2]
 ROUNDS = 2
+TURNS = {"quick": 1, "smoke": 2}  # of whole reproductions
 COMPARED = ("mdn4", "cdvae-spatial")  # trainings that are compared with another commit's
 REFERENCE_INTRINSIC = 15.0  # seconds for a photo of 256², Bell et al.'s program
 COLUMNS = ["what", "unit", "value", "against", "ratio", "threads", "processor", "commit"]
@@ -52,7 +55,7 @@ def run(commit: str, parts: list[str] | None = None) -> Path:
     """Measure these of PARTS, by default all, against that commit; returns the file."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         there = Path(folder) / "there"
-        if not {"training", "neighbours"}.isdisjoint(parts or PARTS):
+        if not {"training", "neighbours", "quick", "smoke"}.isdisjoint(parts or PARTS):
             if git("worktree", "add", "--detach", str(there), commit) is None:
                 raise Failed(f"no commit {commit} here: give --against one that `git log` shows")
             stack.callback(git, "worktree", "remove", "--force", str(there))
@@ -119,6 +122,13 @@ def neighbours(there: Path, commit: str) -> Iterator[Row]:
     for part, unit in (("value", "s"), ("megabytes", "MB")):
         ours, theirs = (min(each[part] for each in values) for values in (here, other))
         yield f"nearest neighbour among 80,000, and at {commit}", unit, ours, theirs, theirs / ours
+
+
+def reproductions(profile: str, there: Path, commit: str) -> Iterator[Row]:
+    """`cdvae reproduce` from nothing, there and here by turns: by the clock, on all cores."""
+    turns = [[reproduction(tree, profile) for tree in (there, HERE)] for _ in range(TURNS[profile])]
+    other, here = map(min, zip(*turns, strict=True))
+    yield f"{profile} from nothing, and at {commit}", "s", here, other, here / other
 
 
 def by_turns(
@@ -198,4 +208,6 @@ PARTS = {
     "peers": peers,
     "neighbours": neighbours,
     "embedding": embedding,
+    "quick": partial(reproductions, "quick"),
+    "smoke": partial(reproductions, "smoke"),
 }
