@@ -33,7 +33,7 @@ from cdvae.methods import method, rows
 from cdvae.model import Batch
 from cdvae.report.results import write_csv
 from cdvae.runs.settings import load_profile
-from cdvae.studies import timing
+from cdvae.studies import memory, timing
 from cdvae.studies.speed import operations_per_image
 from cdvae.studies.speed_of_commands import reproduction
 from cdvae.tools.device import one_thread
@@ -45,6 +45,7 @@ HERE = Path(__file__).parents[2]
 ROUNDS = 2
 TURNS = {"quick": 1, "smoke": 2}  # of whole reproductions
 COMPARED = ("mdn4", "cdvae-spatial")  # trainings that are compared with another commit's
+MOST_MEMORY = 4096.0  # MB
 REFERENCE_INTRINSIC = 15.0  # seconds for a photo of 256², Bell et al.'s program
 COLUMNS = ["what", "unit", "value", "against", "ratio", "threads", "processor", "commit"]
 
@@ -147,11 +148,16 @@ def fastest(timings: list[dict]) -> float:
 def timed(tree: Path, *what: str) -> dict[str, float]:
     """What `timing` prints for a tree."""
     places = os.pathsep.join(filter(None, [str(tree), os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-P", "-W", "ignore", timing.__file__, *what]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tree)
+    return printed([timing.__file__, *what], tree, PYTHONPATH=places)
+
+
+def printed(what: list[str], place: Path, **variables: str) -> dict[str, float]:
+    """What a script prints that runs there on one thread, a process of its own."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | variables
+    command = [sys.executable, "-P", "-W", "ignore", *what]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=place)
     if done.returncode:
-        raise Failed(f"timing of {' '.join(what)} at {tree} failed: {done.stderr.strip()[-300:]}")
+        raise Failed(f"{' '.join(what)} at {place} failed: {done.stderr.strip()[-300:]}")
     return json.loads(done.stdout)
 
 
@@ -160,6 +166,22 @@ def embedding(*_) -> Iterator[Row]:
     found = timed(HERE, "embedding")
     for part, unit, most in (("value", "s", 60.0), ("megabytes", "MB", 3072.0)):
         yield "LPP of 80,000 fields", unit, found[part], most, most / found[part]
+
+
+def memories(*_) -> Iterator[Row]:
+    """The largest memory of every step at the paper's sizes; scoring's at several sizes."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def taken(*step: object) -> float:
+            what = ["-m", "cdvae.studies.memory", *map(str, step)]
+            return printed(what, HERE, CDVAE_CACHE=folder)["megabytes"]
+
+        for n_test in (memory.BATCHES, *memory.COUNTS, memory.N_TEST):
+            taken("lay", n_test)
+        taken("lay-photos")
+        for what, step in memory.steps().items():
+            found = taken(*step)
+            yield f"memory: {what}", "MB", found, MOST_MEMORY, MOST_MEMORY / found
 
 
 def draws(*_) -> Iterator[Row]:
@@ -210,4 +232,5 @@ PARTS = {
     "embedding": embedding,
     "quick": partial(reproductions, "quick"),
     "smoke": partial(reproductions, "smoke"),
+    "memory": memories,
 }
