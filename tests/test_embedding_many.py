@@ -10,6 +10,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from cdvae import guidance
+from cdvae.data import fields
 from cdvae.data.fields import TASKS, Fields, save, with_flips
 from cdvae.runs import embedding, embedding_many, graph_many
 from cdvae.runs.experiment import Experiment
@@ -155,6 +156,18 @@ def test_many_examples_are_trained_on_without_their_labels(monkeypatch):
     assert many.fields("resaturation")["train"].semantics.shape == (210, 0)
     assert torch.equal(*(e.fields("resaturation")["train"].x_c for e in (few, many)))
     assert many.labelled("resaturation")["train"].n_labels > 0  # what is said of the data
+
+
+@pytest.mark.parametrize("task", ["relighting", "motion"])
+@pytest.mark.parametrize("n", [0, 130])
+def test_many_examples_and_their_mirror_images_are_those_of_few(task, n, tmp_path, monkeypatch):
+    monkeypatch.setattr(fields, "BLOCK", 50)
+    few = made(210, task)
+    save(few, tmp_path / "fields.safetensors")
+    found = fields.load_with_flips(tmp_path / "fields.safetensors", n)
+    shown = with_flips(few.rows(torch.arange(210) < (n or 210)))
+    assert torch.equal(found.x_c, shown.x_c) and torch.equal(found.x_g, shown.x_g)
+    assert found.ids == shown.ids and found.task is shown.task
 
 
 MEASURED = """

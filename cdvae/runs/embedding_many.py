@@ -63,10 +63,11 @@ class Rows:
         whole = sparse.csr_matrix((n, 0)) if semantics is None else semantics.astype(np.float64)
         width = whole.shape[1]
         self.image, self.sign = mirror(n_labels, width, pixels.shape[1], is_flow)
-        total = sum(part.sum(0) for part in self.blocks())
+        total = sum(part.sum(0, dtype=np.float64) for part in self.blocks())
         mean = np.concatenate([np.asarray(whole.sum(0)).ravel(), total]) / n
         self.mean = (mean + self.sign * mean[self.image]) / 2 if flips else mean
-        spread = sum(np.square(part - self.mean[width:]).sum() for part in self.blocks()) / n
+        apart = (part - self.mean[width:].astype(np.float32) for part in self.blocks())
+        spread = sum(np.square(each).sum(dtype=np.float64) for each in apart) / n
         square, scales = np.asarray(whole.power(2).sum(0)).ravel() / n, np.ones(width)
         for part in (slice(0, n_labels), slice(n_labels, width)):
             own = square[part].sum() - np.square(self.mean[:width][part]).sum()
@@ -75,10 +76,10 @@ class Rows:
         self.mean[:width] *= scales
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The pixels in double precision, some thousand rows at a time."""
+        """The pixels (n, D_p) float32, some thousand rows at a time."""
         for start in range(0, len(self.x), BLOCK):
             part = self.x[start : start + BLOCK]
-            yield part.reshape(len(part), -1).astype(np.float64)
+            yield part.reshape(len(part), -1)
 
     def sides(self) -> list[tuple[sparse.csr_matrix, float]]:
         """Orthonormal even directions (D, k) and odd ones with their sign in the mirror, 1 and −1;
@@ -103,7 +104,7 @@ class Rows:
         found = np.zeros((len(self.mean), len(self.mean)))
         found[:d_s, :d_s] = (self.semantics.T @ self.semantics).toarray()
         for k, part in enumerate(self.blocks()):
-            pixels = (part - self.mean[d_s:]).astype(kind)
+            pixels = part.astype(kind) - self.mean[d_s:].astype(kind)
             found[d_s:, d_s:] += pixels.T @ pixels
             if d_s:
                 rows = self.semantics[k * BLOCK : (k + 1) * BLOCK].astype(kind)

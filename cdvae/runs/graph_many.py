@@ -47,15 +47,19 @@ def nearest(y: np.ndarray, parity: np.ndarray | None, n: int) -> tuple[np.ndarra
     asked = torch.cat([rows[:, even].float(), one], 1)
     odd = rows[:, ~even].float()
     m, found = min(2 * n, len(y)), []
-    for part in torch.arange(len(y)).split(max(1, VALUES // len(y))):
-        products = asked[part] @ keys.T
+    size = max(1, VALUES // len(y))
+    room = torch.empty(1 if parity is None else 2, min(size, len(y)), len(y))  # taken once
+    for part in torch.arange(len(y)).split(size):
+        products, *across = room[:, : len(part)]
+        torch.mm(asked[part], keys.T, out=products)
         if parity is None:
             index = leading(products, m)[1]
         else:
-            across = odd[part] @ odd.T
-            sides = [leading(side, m) for side in (products + across, products - across)]
-            best = torch.cat([scores for scores, _ in sides], 1).topk(m).indices
-            index = torch.cat([sides[0][1], sides[1][1] + len(y)], 1).gather(1, best)
+            torch.mm(odd[part], odd.T, out=across[0])
+            originals = leading(products.add_(across[0]), m)
+            images = leading(products.sub_(across[0], alpha=2), m)
+            best = torch.cat([originals[0], images[0]], 1).topk(m).indices
+            index = torch.cat([originals[1], images[1] + len(y)], 1).gather(1, best)
         found.append(ranked(rows, even, part, index, n))
     return tuple(torch.cat(each).numpy() for each in zip(*found, strict=True))
 

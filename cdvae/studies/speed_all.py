@@ -61,7 +61,11 @@ def run(commit: str, parts: list[str] | None = None) -> Path:
                 raise Failed(f"no commit {commit} here: give --against one that `git log` shows")
             stack.callback(git, "worktree", "remove", "--force", str(there))
         stack.enter_context(one_thread())
-        return write([row for name in parts or PARTS for row in PARTS[name](there, commit)])
+        found = []
+        for row in (row for name in parts or PARTS for row in PARTS[name](there, commit)):
+            found.append(row)
+            print(f"{row[0]}: {row[2]:.4g} {row[1]}", flush=True)
+        return write(found)
 
 
 def write(found: list[Row]) -> Path:
