@@ -117,9 +117,10 @@ class Rows:
     def times(self, matrix: np.ndarray) -> np.ndarray:
         """The originals less the mean of all rows, times a matrix (D, k): (N, k)."""
         d_s = self.semantics.shape[1]
-        pixels = [(part - self.mean[d_s:]) @ matrix[d_s:] for part in self.blocks()]
-        named = self.semantics @ matrix[:d_s] - self.mean[:d_s] @ matrix[:d_s]
-        return named + np.concatenate(pixels)
+        found = self.semantics @ matrix[:d_s] - self.mean[:d_s] @ matrix[:d_s]
+        for k, part in enumerate(self.blocks()):
+            found[k * BLOCK : (k + 1) * BLOCK] += (part - self.mean[d_s:]) @ matrix[d_s:]
+        return found
 
 
 def mirror(

@@ -46,8 +46,8 @@ def nearest(y: np.ndarray, parity: np.ndarray | None, n: int) -> tuple[np.ndarra
     keys, one = torch.cat([rows[:, even], lengths], 1).float(), torch.ones(len(y), 1)
     asked = torch.cat([rows[:, even].float(), one], 1)
     odd = rows[:, ~even].float()
-    m, found = min(2 * n, len(y)), []
-    size = max(1, VALUES // len(y))
+    m, size = min(2 * n, len(y)), max(1, VALUES // len(y))
+    found = torch.empty(len(y), n, dtype=torch.long), torch.empty(len(y), n, dtype=rows.dtype)
     room = torch.empty(1 if parity is None else 2, min(size, len(y)), len(y))  # taken once
     for part in torch.arange(len(y)).split(size):
         products, *across = room[:, : len(part)]
@@ -60,8 +60,9 @@ def nearest(y: np.ndarray, parity: np.ndarray | None, n: int) -> tuple[np.ndarra
             images = leading(products.sub_(across[0], alpha=2), m)
             best = torch.cat([originals[0], images[0]], 1).topk(m).indices
             index = torch.cat([originals[1], images[1] + len(y)], 1).gather(1, best)
-        found.append(ranked(rows, even, part, index, n))
-    return tuple(torch.cat(each).numpy() for each in zip(*found, strict=True))
+        for whole, own in zip(found, ranked(rows, even, part, index, n), strict=True):
+            whole[part] = own
+    return found[0].numpy(), found[1].numpy()
 
 
 def leading(scores: Tensor, m: int) -> tuple[Tensor, Tensor]:
