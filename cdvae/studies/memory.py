@@ -29,7 +29,7 @@ from cdvae.studies import timing
 from cdvae.tools.device import one_thread
 from cdvae.tools.files import cache_root
 
-TASK, UPDATES = "motion", 2
+TASK, MIRRORED, UPDATES = "motion", "relighting", 2
 N_TEST, BATCHES = 40_000, 50  # test examples: the paper's, and those of two batches
 COUNTS = 1000, 4000  # test examples between which memory should not grow
 SCENES = 11  # categories of the built-in world
@@ -37,21 +37,21 @@ PHOTOS = 200, 80_000  # categories of labelled photos, and how many photos
 N_CODE, WEIGHT = 64, 2.0  # of the embedding, as the profile has them
 
 
-def experiment(n_test: int, **changes) -> Experiment:
+def experiment(n_test: str | int, **changes) -> Experiment:
     """The paper's profile with few steps and so many test examples."""
     steps = dict.fromkeys(rows(), UPDATES)
     changes |= {"training": {"checks": 1}, "steps_of": steps, "likelihood": {"n_test": 2}}
-    return Experiment(load_profile("paper", n_test=n_test, **changes), device="cpu")
+    return Experiment(load_profile("paper", n_test=int(n_test), **changes), device="cpu")
 
 
-def lay(n_test: int) -> None:
+def lay(task: str, n_test: str) -> None:
     """Put made-up fields where that experiment looks for its examples."""
-    plan = experiment(n_test).plan(TASK)
+    plan = experiment(n_test).plan(task)
     for split in SPLITS:
         n = plan.source.size(split)
-        kept = cache_root() / f"{split}-{n}.safetensors"
+        kept = cache_root() / f"{task}-{split}-{n}.safetensors"
         if not kept.exists():
-            fields.save(made_up(TASK, n, SCENES), kept)
+            fields.save(made_up(task, n, SCENES), kept)
         plan.file(split).parent.mkdir(parents=True, exist_ok=True)
         os.link(kept, plan.file(split))
 
@@ -101,26 +101,33 @@ def train(name: str) -> None:
     experiment(BATCHES).ensure_trained(Run(TASK, name, 0))
 
 
+def train_mirrored(name: str) -> None:
+    """Train a method on pictures of three channels and their mirror images, embedded before."""
+    experiment(BATCHES, flips=True).ensure_trained(Run(MIRRORED, name, 0))
+
+
 def score(name: str, n_test: str) -> None:
     """Score a method."""
-    experiment(int(n_test)).scores(Run(TASK, name, 0))
+    experiment(n_test).scores(Run(TASK, name, 0))
 
 
 def main(what: str, *rest: str) -> dict[str, float]:
     """Take a step; the largest memory of this process in MB, and seconds of the processor."""
+    start = time.process_time()
     with one_thread():
         ACTIONS[what](*rest)
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"megabytes": megabytes, "value": time.process_time()}
+    return {"megabytes": megabytes, "value": time.process_time() - start}
 
 
 ACTIONS = {
-    "lay": lambda n_test: lay(int(n_test)),
+    "lay": lay,
     "lay-photos": lay_photos,
     "make": make,
     "embed": embed,
     "embed-photos": embed_photos,
     "train": train,
+    "train-mirrored": train_mirrored,
     "score": score,
 }
 
@@ -134,12 +141,19 @@ def steps() -> dict[str, tuple]:
         "making 122,000 scenes": ("make",),
         "embedding 80,000 scenes": ("embed",),
         "embedding 80,000 labelled photos and their mirror images": ("embed-photos",),
+        "training gauss on 80,000 pictures and their mirror images": ("train-mirrored", "gauss"),
     }
     found |= {f"training {name}": ("train", name) for name in learned}
     found |= {f"scoring {name}": ("score", name, BATCHES) for name in learned}
     for n in COUNTS:
         found |= {f"scoring {name}, {n:,} test examples": ("score", name, n) for name in controls}
     return found | {f"scoring marginal, {N_TEST:,} test examples": ("score", "marginal", N_TEST)}
+
+
+def laid() -> list[tuple]:
+    """What is made up before, and what `main` calls that."""
+    tests = [("lay", TASK, n) for n in (BATCHES, *COUNTS, N_TEST)]
+    return [*tests, ("lay", MIRRORED, BATCHES), ("lay-photos",)]
 
 
 if __name__ == "__main__":
