@@ -7,10 +7,12 @@ import sys
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 
 from cdvae import guidance
+from cdvae.data import fields
 from cdvae.data.fields import TASKS, Fields, save, with_flips
-from cdvae.runs import embedding, embedding_many
+from cdvae.runs import embedding, embedding_many, graph_many
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
@@ -63,15 +65,52 @@ def test_targets_are_those_of_the_whole_features(task, flips, tmp_path):
     assert np.square(found[1] - found[0]).mean() == pytest.approx(near, rel=1e-4)
 
 
-def test_covariance_is_that_of_the_features():
-    fields = with_flips(made(200, "relighting"))
-    f = guidance.features(fields.x_c, fields.semantics, CATEGORIES, 2.0)
-    plain = made(200, "relighting")
-    parts = [embedding_many.sparse.csr_matrix(plain.semantics.numpy())]
-    rows = embedding_many.Rows(plain.x_c.numpy(), parts, CATEGORIES, 2.0, True)
-    np.testing.assert_allclose(rows.covariance(), np.cov(f.T, bias=True), atol=1e-4)
-    some = np.random.default_rng(0).normal(size=(f.shape[1], 3))
-    np.testing.assert_allclose(rows.times(some), (f - f.mean(0)) @ some, atol=2e-2)
+@pytest.mark.parametrize("task", ["relighting", "motion"])
+@pytest.mark.parametrize("flips", [False, True])
+def test_covariance_and_products_are_those_of_the_features(task, flips):
+    """Of both layers: of a motion's flow, one part changes its sign in the mirror."""
+    plain = made(200, task)
+    whole = with_flips(plain) if flips else plain
+    named = embedding_many.sparse.csr_matrix(plain.semantics.numpy())
+    for x, all_x, semantics, count in (
+        (plain.x_c, whole.x_c, named, CATEGORIES),
+        (plain.x_g, whole.x_g, None, 0),
+    ):
+        f = guidance.features(all_x, whole.semantics if count else torch.zeros(0, 0), count, 2.0)
+        is_flow = task == "motion" and not count
+        rows = embedding_many.Rows(x.numpy(), semantics, count, 2.0, flips, is_flow)
+        covariance, sides = rows.covariance(np.float32), rows.sides()
+        found = sum(u @ (u.T @ (covariance @ u)) @ u.T.toarray() for u, _ in sides)
+        np.testing.assert_allclose(found, np.cov(f.T, bias=True), atol=1e-4)
+        assert sum(u.shape[1] for u, _ in sides) == f.shape[1]
+        some = np.random.default_rng(0).normal(size=(f.shape[1], 3))
+        products = (f - f.mean(0)) @ some
+        np.testing.assert_allclose(rows.times(some), products[:200], atol=2e-2)
+        for u, side in sides:  # what is even is the same in the mirror, what is odd turns
+            some = u @ np.random.default_rng(0).normal(size=(u.shape[1], 3))
+            found = np.concatenate([rows.times(some), side * rows.times(some)][: 1 + flips])
+            np.testing.assert_allclose(found, (f - f.mean(0)) @ some, atol=2e-2)
+
+
+@pytest.mark.parametrize("n", [30, 600, 3000])
+@pytest.mark.parametrize("flips", [False, True])
+@pytest.mark.parametrize("noise", [0, 1])
+def test_neighbours_of_many_rows_are_those_of_brute_force(n, flips, noise):
+    """Of rows in clusters, ten of each equal where there is no noise."""
+    rng = np.random.default_rng(n)
+    y = (rng.normal(size=(n // 10, 16)) * np.arange(16, 0, -1)).repeat(10, 0)
+    y += noise * rng.normal(size=y.shape)
+    y -= y.mean(0)
+    parity = np.where(np.arange(16) % 3 == 0, -1.0, 1.0) if flips else None
+    whole = np.concatenate([y, y * parity]) if flips else y
+    index, squared = graph_many.nearest(y, parity, 8)
+    least = np.sort(cdist(y, whole), axis=1)[:, :8]
+    np.testing.assert_allclose(np.sqrt(squared), least, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(whole[index] - y[:, None], axis=2), least, atol=1e-6)
+    assert all(len(set(each)) == 8 for each in index.tolist())
+    if noise:  # of equal rows any are as near
+        graph, reference = graph_many.heat_graph(y, parity, 7), guidance.heat_graph(whole, 7)
+        assert graph.nnz == reference.nnz and abs(graph - reference).max() < 1e-6
 
 
 def test_without_labels_there_are_pixels_alone(tmp_path):
@@ -117,6 +156,18 @@ def test_many_examples_are_trained_on_without_their_labels(monkeypatch):
     assert many.fields("resaturation")["train"].semantics.shape == (210, 0)
     assert torch.equal(*(e.fields("resaturation")["train"].x_c for e in (few, many)))
     assert many.labelled("resaturation")["train"].n_labels > 0  # what is said of the data
+
+
+@pytest.mark.parametrize("task", ["relighting", "motion"])
+@pytest.mark.parametrize("n", [0, 130])
+def test_many_examples_and_their_mirror_images_are_those_of_few(task, n, tmp_path, monkeypatch):
+    monkeypatch.setattr(fields, "BLOCK", 50)
+    few = made(210, task)
+    save(few, tmp_path / "fields.safetensors")
+    found = fields.load_with_flips(tmp_path / "fields.safetensors", n)
+    shown = with_flips(few.rows(torch.arange(210) < (n or 210)))
+    assert torch.equal(found.x_c, shown.x_c) and torch.equal(found.x_g, shown.x_g)
+    assert found.ids == shown.ids and found.task is shown.task
 
 
 MEASURED = """

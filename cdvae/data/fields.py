@@ -14,6 +14,7 @@ from cdvae.tools.files import InputError, atomic
 from cdvae.tools.registry import entries, register
 
 SIZE = 32  # all fields are SIZE × SIZE (Sec. 6.1)
+BLOCK = 4096  # examples that are read at a time
 GRID = 5  # object layout is measured on a GRID × GRID grid (Sec. 4.1)
 
 
@@ -120,3 +121,23 @@ def with_flips(fields: Fields) -> Fields:
     pairs = (fields.x_c, x_c), (fields.x_g, x_g), (fields.semantics, semantics)
     ids = (*fields.ids, *(f"{name} mirrored" for name in fields.ids))
     return Fields(fields.task, *(torch.cat(pair) for pair in pairs), fields.n_labels, ids)
+
+
+def load_with_flips(path: Path, n: int) -> Fields:
+    """The first n examples of a file (0: all), then their mirror images, as `with_flips` has them,
+    without labels and layout: beside what is returned there is never more than a block."""
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()["fields"])
+    task, ids = task_named(about["task"]), tuple(about["ids"])[: n or None]
+    layers = []
+    for name, count in (("x_c", task.channels_c), ("x_g", task.channels_g)):
+        layers.append(torch.empty(2 * len(ids), count, SIZE, SIZE))
+        for rows in torch.arange(len(ids)).split(BLOCK):
+            with safe_open(path, framework="pt") as file:  # and let go of
+                part = file.get_slice(name)[int(rows[0]) : int(rows[-1]) + 1]
+            layers[-1][rows] = part
+            layers[-1][rows + len(ids)] = part.flip(-1)
+    if task.is_flow:
+        layers[1][len(ids) :, 0].neg_()
+    ids = (*ids, *(f"{name} mirrored" for name in ids))
+    return Fields(task, *layers, torch.zeros(len(ids), 0), 0, ids)

@@ -31,6 +31,12 @@ CONNECTING = 10  # seconds in which a scheduler must answer
 PATIENCE = 600  # seconds that one is waited for that was there before
 COPIES = 2  # workers that hold what is scattered
 LOCAL = ("127.0.0.1", "localhost", "::1")
+QUIET = {  # a worker's own watching of itself takes four per cent of a core, thirty times a second
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,  # runs are not in the main thread
+}
 MISSING = "{} needs dask.distributed: pip install 'cdvae[cluster]'"
 
 Pair = tuple[Store, Run]
@@ -57,6 +63,7 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         try:
+            import dask
             import distributed
         except ImportError:
             option = "--workers" if self.n_workers else "--scheduler"
@@ -66,14 +73,15 @@ class Cluster:
         if self.n_workers:
             handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's …
             try:
-                self.local = distributed.LocalCluster(
-                    n_workers=self.n_workers,
-                    threads_per_worker=1,
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    memory_limit=0,
-                    silence_logs=logging.CRITICAL,
-                )
+                with dask.config.set(QUIET):
+                    self.local = distributed.LocalCluster(
+                        n_workers=self.n_workers,
+                        threads_per_worker=1,
+                        host="127.0.0.1",
+                        dashboard_address=None,
+                        memory_limit=0,
+                        silence_logs=logging.CRITICAL,
+                    )
             finally:
                 signal.signal(signal.SIGINT, handler)  # … and what workers have inherited stays
             self.address = self.local.scheduler_address

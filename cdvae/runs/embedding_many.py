@@ -1,133 +1,155 @@
-"""The embedding targets of many examples: as `guidance.targets`, in memory that does not grow so.
+"""The embedding targets of many examples: as `guidance.targets`, in less memory and time.
 
-Labels and layout are mostly zeros (a photo shows few of the categories), and a mirror image needs
-no copy: features are never whole in memory. They are read in blocks, sparse beside dense, and what
-is solved is as large as a row is long. Equal to `guidance.targets` up to rounding and to the signs
-of a code's components, which no embedding settles.
+Labels and layout are mostly zeros (a photo shows few of the categories): features are never whole
+in memory, but read in blocks, sparse beside dense. A mirror image needs no copy and no pass of its
+own. The covariance of rows and their mirror images has eigenvectors that are even (the same in the
+mirror) or odd (with the other sign): two problems of half the size, made of the originals alone,
+and a mirror image has its original's coordinates, the odd ones with the other sign.
+
+Products of pixels are in single precision, of pixels less their mean. Equal to `guidance.targets`
+up to rounding and to the signs of a code's components, which no embedding settles.
 """
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from safetensors import safe_open
 from scipy import linalg, sparse
 
-from cdvae.data.fields import GRID, task_named
-from cdvae.guidance import BLOCK, FAINT, NOISE, heat_graph, projections, rotation_onto
+from cdvae.data.fields import GRID, SIZE, task_named
+from cdvae.guidance import BLOCK, FAINT, NOISE, projections, rotation_onto
+from cdvae.runs.graph_many import heat_graph
 
 N_NEIGHBOURS, N_PCA = 10, 128  # as LPP has them
 
 
-class Block(NamedTuple):
-    """Some rows: labels and layout (n, D_s), already weighed, and pixels (n, D_p) less their mean,
-    in double precision."""
+class OnDisk:
+    """The first n rows of a tensor in a file, of which some are read at a time."""
 
-    semantics: sparse.csr_matrix
-    pixels: np.ndarray
+    def __init__(self, path: Path, name: str, n: int):
+        self.path, self.name = path, name
+        with safe_open(path, framework="np") as file:
+            self.shape = (n, *file.get_slice(name).get_shape()[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """These rows; the file is mapped into memory no longer than that takes."""
+        with safe_open(self.path, framework="np") as file:
+            return np.array(file.get_slice(self.name)[slice(*rows.indices(len(self))[:2])])
 
 
 class Rows:
     """The features of a layer (Figure 3), those of each example and then of its mirror image.
 
-    pixels (N, C, 32, 32) float32; semantics: rows (N, D_s) in parts, none for a layer without;
-    n_labels of its columns are labels. weight: of labels and of layout, as in `guidance.features`.
-    is_flow: whether the first channel changes its sign in a mirror image.
+    pixels (N, C, 32, 32) float32; semantics: rows (N, D_s), none for a layer without; n_labels of
+    its columns are labels. weight: of labels and of layout, as in `guidance.features`. is_flow:
+    whether the first channel changes its sign in a mirror image.
     """
 
     def __init__(
         self,
-        pixels: np.ndarray,
-        semantics: list[sparse.csr_matrix],
+        pixels: np.ndarray | OnDisk,
+        semantics: sparse.csr_matrix | None,
         n_labels: int,
         weight: float,
         flips: bool,
         is_flow: bool = False,
     ):
-        self.x, self.flips = pixels, flips
-        self.signs = np.where(np.arange(pixels.shape[1]) == 0, -1.0 if is_flow else 1.0, 1.0)
-        self.n = len(pixels) * (1 + flips)
-        width = semantics[0].shape[1] if semantics else 0
-        self.mean_p, spread = self.moments()
-        self.semantics = semantics or [sparse.csr_matrix((len(pixels), 0))]
-        self.mirror = mirrored_columns(n_labels, width)
-        scales = np.ones(width)
+        self.x, self.flips, n = pixels, flips, len(pixels)
+        whole = sparse.csr_matrix((n, 0)) if semantics is None else semantics.astype(np.float64)
+        width = whole.shape[1]
+        self.image, self.sign = mirror(n_labels, width, pixels.shape[1], is_flow)
+        total = sum(part.sum(0, dtype=np.float64) for part in self.blocks())
+        mean = np.concatenate([np.asarray(whole.sum(0)).ravel(), total]) / n
+        self.mean = (mean + self.sign * mean[self.image]) / 2 if flips else mean
+        apart = (part - self.mean[width:].astype(np.float32) for part in self.blocks())
+        spread = sum(np.square(each).sum(dtype=np.float64) for each in apart) / n
+        square, scales = np.asarray(whole.power(2).sum(0)).ravel() / n, np.ones(width)
         for part in (slice(0, n_labels), slice(n_labels, width)):
-            if part.stop > part.start:
-                scales[part] = weight * spread / self.spread_of(part)
-        self.scales = scales
-        total = sum(np.asarray(block.semantics.sum(0)).ravel() for block in self.blocks(False))
-        self.mean = np.concatenate([total / self.n, np.zeros(len(self.mean_p))])
+            own = square[part].sum() - np.square(self.mean[:width][part]).sum()
+            scales[part] = weight * (spread**0.5 or 1.0) / (max(own, 0.0) ** 0.5 or 1.0)
+        self.semantics = (whole @ sparse.diags(scales)).tocsr()
+        self.mean[:width] *= scales
 
-    def moments(self) -> tuple[np.ndarray, float]:
-        """The mean of the pixels, and the root of their total variance."""
-        total, square = 0.0, 0.0
-        for part in self.parts():
-            total = total + part.sum(0)
-        mean = total / self.n
-        for part in self.parts():
-            square += np.square(part - mean).sum()
-        return mean, float(np.sqrt(square / self.n)) or 1.0
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The pixels (n, D_p) float32, some thousand rows at a time."""
+        for start in range(0, len(self.x), BLOCK):
+            part = self.x[start : start + BLOCK]
+            yield part.reshape(len(part), -1)
 
-    def spread_of(self, part: slice) -> float:
-        """The same root of some columns of the semantics."""
-        total, square = 0.0, 0.0
-        for rows in self.semantics:
-            mine = rows[:, part].astype(np.float64)
-            total, square = total + np.asarray(mine.sum(0)).ravel(), square + mine.power(2).sum()
-        n = sum(rows.shape[0] for rows in self.semantics)
-        mean = total / n
-        if self.flips and part.start:  # a mirrored layout has its columns exchanged
-            mean = (mean + mean[self.mirror[part] - part.start]) / 2
-        return float(np.sqrt(max(square / n - np.square(mean).sum(), 0.0))) or 1.0
+    def sides(self) -> list[tuple[sparse.csr_matrix, float]]:
+        """Orthonormal even directions (D, k) and odd ones with their sign in the mirror, 1 and −1;
+        where nothing is mirrored all directions are even."""
+        d = len(self.mean)
+        same = sparse.identity(d, format="csr")
+        if not self.flips:
+            return [(same, 1.0)]
+        mirrored = sparse.csr_matrix((self.sign, self.image, np.arange(d + 1)))
+        found = []
+        for side in (1.0, -1.0):
+            both = (same + side * mirrored)[:, self.image >= np.arange(d)]
+            lengths = np.sqrt(np.asarray(both.power(2).sum(0)).ravel())
+            both = both[:, lengths > 0] @ sparse.diags(1 / lengths[lengths > 0])
+            found.append((both.tocsr(), side))
+        return found
 
-    def parts(self) -> Iterator[np.ndarray]:
-        """The pixels in double precision, some thousand rows at a time."""
-        for mirrored in (False, True)[: 1 + self.flips]:
-            for start in range(0, len(self.x), BLOCK):
-                part = self.x[start : start + BLOCK]
-                part = part[..., ::-1] * self.signs[:, None, None] if mirrored else part
-                yield part.reshape(len(part), -1).astype(np.float64)
-
-    def blocks(self, with_pixels: bool = True) -> Iterator[Block]:
-        """All rows, some thousand at a time."""
-        whole = sparse.vstack(self.semantics, format="csr")
-        weigh = sparse.diags(self.scales)
-        pixels = (part - self.mean_p for part in self.parts()) if with_pixels else None
-        none = np.zeros((0, 0))
-        for mirrored in (False, True)[: 1 + self.flips]:
-            for start in range(0, len(self.x), BLOCK):
-                rows = whole[start : start + BLOCK]
-                rows = rows[:, self.mirror] if mirrored else rows
-                yield Block(rows.astype(np.float64) @ weigh, next(pixels) if pixels else none)
-
-    def covariance(self) -> np.ndarray:
-        """Of the features, (D, D): products of sparse and dense parts."""
-        d_s = len(self.scales)
+    def covariance(self, kind: type) -> np.ndarray:
+        """Of the originals' features, (D, D), about the mean of all rows, with products of pixels
+        in that precision: among even directions, and among odd ones, it is that of all rows."""
+        d_s = self.semantics.shape[1]
         found = np.zeros((len(self.mean), len(self.mean)))
-        for block in self.blocks():
-            found[:d_s, :d_s] += (block.semantics.T @ block.semantics).toarray()
-            found[:d_s, d_s:] += block.semantics.T @ block.pixels
-            found[d_s:, d_s:] += block.pixels.T @ block.pixels
+        found[:d_s, :d_s] = (self.semantics.T @ self.semantics).toarray()
+        for k, part in enumerate(self.blocks()):
+            pixels = part.astype(kind) - self.mean[d_s:].astype(kind)
+            found[d_s:, d_s:] += pixels.T @ pixels
+            if d_s:
+                rows = self.semantics[k * BLOCK : (k + 1) * BLOCK].astype(kind)
+                found[:d_s, d_s:] += rows.T @ pixels
         found[d_s:, :d_s] = found[:d_s, d_s:].T
-        found /= self.n
-        found -= np.outer(self.mean, self.mean)
+        found /= len(self.x)
+        found[:d_s, :d_s] -= np.outer(self.mean[:d_s], self.mean[:d_s])
         return found
 
     def times(self, matrix: np.ndarray) -> np.ndarray:
-        """The rows less their mean, times a matrix (D, k): (n, k)."""
-        d_s, shift = len(self.scales), self.mean @ matrix
-        parts = (b.semantics @ matrix[:d_s] + b.pixels @ matrix[d_s:] for b in self.blocks())
-        return np.concatenate([part - shift for part in parts])
+        """The originals less the mean of all rows, times a matrix (D, k): (N, k)."""
+        d_s = self.semantics.shape[1]
+        found = self.semantics @ matrix[:d_s] - self.mean[:d_s] @ matrix[:d_s]
+        for k, part in enumerate(self.blocks()):
+            found[k * BLOCK : (k + 1) * BLOCK] += (part - self.mean[d_s:]) @ matrix[d_s:]
+        return found
 
 
-def mirrored_columns(n_labels: int, width: int) -> np.ndarray:
-    """Which column of an example's semantics each column of its mirror image is."""
-    columns = np.arange(width)
+def mirror(
+    n_labels: int, width: int, channels: int, is_flow: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which of an example's features each of its mirror image's is, and its sign: (D,) each."""
+    columns, pixels = np.arange(width), np.arange(channels * SIZE**2).reshape(-1, SIZE, SIZE)
     layout = columns[n_labels:].reshape(-1, GRID, GRID)[..., ::-1]
-    return np.concatenate([columns[:n_labels], layout.ravel()])
+    image = [columns[:n_labels], layout.ravel(), width + pixels[..., ::-1].ravel()]
+    sign = np.ones(width + pixels.size)
+    sign[width : width + is_flow * SIZE**2] = -1.0
+    return np.concatenate(image), sign
+
+
+def leading(rows: Rows, kind: type, least: float, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The n principal axes (D, n) of the rows in rising order, fewer where variances are at most
+    `least` of the largest, and their signs in the mirror (n,)."""
+    covariance, found = rows.covariance(kind), []
+    for directions, side in rows.sides():
+        part = directions.T @ (covariance @ directions)
+        first = max(0, len(part) - n)
+        variances, axes = linalg.eigh(
+            part, subset_by_index=(first, len(part) - 1), overwrite_a=True
+        )
+        found.append((variances, directions @ axes, np.full(len(variances), side)))
+    variances, axes, parity = (np.concatenate(each, -1) for each in zip(*found, strict=True))
+    order = variances.argsort()[-n:]
+    order = order[variances[order] > least * variances.max()]
+    return axes[:, order], parity[order]
 
 
 def embedded(rows: Rows, n_code: int) -> np.ndarray:
@@ -135,19 +157,16 @@ def embedded(rows: Rows, n_code: int) -> np.ndarray:
 
     Raises ValueError where they span fewer than n_code directions.
     """
-    d = len(rows.mean)
-    first = max(0, d - max(N_PCA, n_code))
-    variances, axes = linalg.eigh(
-        rows.covariance(), subset_by_index=(first, d - 1), overwrite_a=True
-    )
-    for least in (FAINT, NOISE):
-        basis = axes[:, variances > least * variances[-1]]
+    for kind, least in ((np.float32, FAINT), (np.float64, NOISE)):
+        basis, parity = leading(rows, kind, least, max(N_PCA, n_code))
         if basis.shape[1] >= n_code:
             break
     else:
         raise ValueError(f"a code of {n_code} asked of features of rank {basis.shape[1]}")
     y = rows.times(basis)
-    directions = projections(y, heat_graph(y, N_NEIGHBOURS), n_code)
+    graph = heat_graph(y, parity if rows.flips else None, N_NEIGHBOURS)
+    y = np.concatenate([y, y * parity]) if rows.flips else y
+    directions = projections(y, graph, n_code)
     if (rank := directions.shape[1]) < n_code:
         raise ValueError(f"a code of {n_code} asked of features of rank {rank}")
     root = linalg.cholesky(directions.T @ np.atleast_2d(np.cov(y.T)) @ directions, lower=True)
@@ -165,17 +184,11 @@ def targets(
     """
     with safe_open(path, framework="np") as file:
         about = json.loads(file.metadata()["fields"])
-        width = file.get_slice("semantics").get_shape()[1]
     n_labels, is_flow = about["n_labels"], task_named(about["task"]).is_flow
     n = min(n or len(about["ids"]), len(about["ids"]))
-    cuts = [slice(k, min(k + BLOCK, n)) for k in range(0, n, BLOCK)] if width else []
-    parts = [sparse.csr_matrix(read(path, "semantics", cut)) for cut in cuts]
-    p_c = embedded(Rows(read(path, "x_c", slice(n)), parts, n_labels, weight, flips), n_code)
-    p_g = embedded(Rows(read(path, "x_g", slice(n)), [], 0, weight, flips, is_flow), n_code)
+    x_c, x_g, named = (OnDisk(path, name, n) for name in ("x_c", "x_g", "semantics"))
+    parts = [sparse.csr_matrix(named[k : k + BLOCK]) for k in range(0, n, BLOCK)]
+    semantics = sparse.vstack(parts, format="csr") if named.shape[1] else None
+    p_c = embedded(Rows(x_c, semantics, n_labels, weight, flips), n_code)
+    p_g = embedded(Rows(x_g, None, 0, weight, flips, is_flow), n_code)
     return p_c, p_g @ rotation_onto(p_g, p_c)
-
-
-def read(path: Path, name: str, rows: slice) -> np.ndarray:
-    """Rows of a tensor in a file, which is mapped into memory no longer than that takes."""
-    with safe_open(path, framework="np") as file:
-        return np.array(file.get_slice(name)[rows])

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cdvae.data import sources
-from cdvae.data.fields import Fields, task_named, with_flips
+from cdvae.data.fields import Fields, load_with_flips, task_named, with_flips
 from cdvae.data.halves import scored_half
 from cdvae.data.sources import Plan, Source
 from cdvae.data.splits import SPLITS
@@ -161,6 +161,8 @@ class Experiment(Store):
         semantics: whether labels and layout, which can be larger than the layers, come along.
         """
         train, settings = self.fields(task)["train"], self.settings(task)
+        if settings.flips and embedding.is_large(settings):
+            return load_with_flips(self.plan(task).file("train"), settings.n_used)
         if not semantics:
             train = replace(train, semantics=train.semantics[:, :0], n_labels=0)
         if settings.n_used:

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from cdvae.tools.device import one_thread
+from cdvae.tools.device import memory_given_back, one_thread
 from cdvae.tools.files import atomic, cache_root, is_whole, write_json
 from cdvae.tools.progress import Progress
 from cdvae.tools.provenance import circumstances, peak_memory_mb
@@ -195,7 +195,9 @@ class Store(ABC):
         """Scores of a run on the test split, loaded or made."""
         path = self.score_file(run)
         if not self.is_scored(run):
-            with one_thread():
+            if self.is_learned(run):
+                self.ensure_trained(run, progress)
+            with one_thread(), memory_given_back():
                 write_json(path, self.score(run, progress or Progress(0, quiet=True)))
             if progress:
                 progress.step(f"{run} scored")

@@ -1,4 +1,7 @@
-"""Speed, measured: training images per second, beside a plain loop and the machine's own limit."""
+"""Speed, measured: training images per second, beside a plain loop and the machine's own limit.
+
+On one thread, as runs compute, and in the processor's seconds.
+"""
 
 import time
 from collections.abc import Callable
@@ -14,6 +17,7 @@ from cdvae.data.fields import TASKS
 from cdvae.methods import method
 from cdvae.model import Batch
 from cdvae.runs.settings import Profile
+from cdvae.tools.device import one_thread
 from cdvae.tools.provenance import device_name
 from cdvae.training import Examples, fit
 
@@ -44,12 +48,19 @@ def best_time(action: Callable[[], object], device: torch.device, repeats: int) 
     """The least seconds that `action` takes, after one call to warm up."""
     times = []
     for _ in range(repeats + 1):
-        start = time.perf_counter()
+        start = now(device)
         action()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - start)
+        times.append(now(device) - start)
     return min(times[1:])
+
+
+def now(device: torch.device) -> float:
+    """Seconds by the clock that times are taken by: a GPU's by the wall's, when it has done all,
+    and the processor's by its own, which does not count what else a machine does."""
+    if device.type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def operations_per_image(model: nn.Module, batch: Batch) -> float:
@@ -72,6 +83,7 @@ def plain_epoch(model: nn.Module, loader: DataLoader, device: torch.device) -> N
         total += terms["loss"].item()
 
 
+@one_thread()
 def training_report(profile: Profile, device: torch.device, n: int = 2048) -> str:
     """Images per second of `training.fit` and of a plain DataLoader loop on the same network."""
     task = TASKS["relighting"]
@@ -85,17 +97,18 @@ def training_report(profile: Profile, device: torch.device, n: int = 2048) -> st
     steps = n // profile.training.batch_size
     settings = replace(profile.training, steps=steps, checks=1)
     on_cpu = Examples(data.x_c, data.x_g, *torch.zeros(2, n, n_code))
-    ours, plain = [], []
+    n_images, ours, plain = steps * settings.batch_size, [], []
     for _ in range(ROUNDS):
         torch.manual_seed(0)
         model = gauss.build(task, profile).to(device)
-        ours.append(fit(model, examples, few, settings, 0)[0]["images_per_second"])
+        start = now(device)
+        fit(model, examples, few, settings, 0)
+        ours.append(n_images / (now(device) - start))
         model = gauss.build(task, profile).to(device)
         loader = DataLoader(OneByOne(on_cpu), settings.batch_size, shuffle=True, drop_last=True)
-        start = time.perf_counter()
+        start = now(device)
         plain_epoch(model, loader, device)
-        seconds = time.perf_counter() - start
-        plain.append(len(loader) * settings.batch_size / seconds)
+        plain.append(n_images / (now(device) - start))
     rate = matrix_product_rate(device)
     operations = operations_per_image(model, examples.batch(slice(0, 64)))
     ratio = max(ours) / max(plain)

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,8 +33,9 @@ from cdvae.methods import method, rows
 from cdvae.model import Batch
 from cdvae.report.results import write_csv
 from cdvae.runs.settings import load_profile
-from cdvae.studies import timing
+from cdvae.studies import memory, timing
 from cdvae.studies.speed import operations_per_image
+from cdvae.studies.speed_of_commands import reproduction
 from cdvae.tools.device import one_thread
 from cdvae.tools.errors import Failed
 from cdvae.tools.files import output_root
@@ -41,7 +43,13 @@ from cdvae.tools.provenance import git, processor
 
 HERE = Path(__file__).parents[2]
 ROUNDS = 2
+TURNS = {"quick": 1, "smoke": 2}  # of whole reproductions
 COMPARED = ("mdn4", "cdvae-spatial")  # trainings that are compared with another commit's
+MOST_MEMORY = 4096.0  # MB
+SECONDS = {  # what they took before, and what is aimed at: a minute for each of two layers
+    "making 122,000 scenes": 242.0,
+    "embedding 80,000 labelled photos and their mirror images": 120.0,
+}
 REFERENCE_INTRINSIC = 15.0  # seconds for a photo of 256², Bell et al.'s program
 COLUMNS = ["what", "unit", "value", "against", "ratio", "threads", "processor", "commit"]
 
@@ -52,12 +60,16 @@ def run(commit: str, parts: list[str] | None = None) -> Path:
     """Measure these of PARTS, by default all, against that commit; returns the file."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         there = Path(folder) / "there"
-        if not {"training", "neighbours"}.isdisjoint(parts or PARTS):
+        if not {"training", "neighbours", "quick", "smoke"}.isdisjoint(parts or PARTS):
             if git("worktree", "add", "--detach", str(there), commit) is None:
                 raise Failed(f"no commit {commit} here: give --against one that `git log` shows")
             stack.callback(git, "worktree", "remove", "--force", str(there))
         stack.enter_context(one_thread())
-        return write([row for name in parts or PARTS for row in PARTS[name](there, commit)])
+        found = []
+        for row in (row for name in parts or PARTS for row in PARTS[name](there, commit)):
+            found.append(row)
+            print(f"{row[0]}: {row[2]:.4g} {row[1]}", flush=True)
+        return write(found)
 
 
 def write(found: list[Row]) -> Path:
@@ -121,6 +133,13 @@ def neighbours(there: Path, commit: str) -> Iterator[Row]:
         yield f"nearest neighbour among 80,000, and at {commit}", unit, ours, theirs, theirs / ours
 
 
+def reproductions(profile: str, there: Path, commit: str) -> Iterator[Row]:
+    """`cdvae reproduce` from nothing, there and here by turns: by the clock, on all cores."""
+    turns = [[reproduction(tree, profile) for tree in (there, HERE)] for _ in range(TURNS[profile])]
+    other, here = map(min, zip(*turns, strict=True))
+    yield f"{profile} from nothing, and at {commit}", "s", here, other, here / other
+
+
 def by_turns(
     a: Path, what_a: list[str], b: Path, what_b: list[str]
 ) -> tuple[list[dict], list[dict]]:
@@ -137,11 +156,16 @@ def fastest(timings: list[dict]) -> float:
 def timed(tree: Path, *what: str) -> dict[str, float]:
     """What `timing` prints for a tree."""
     places = os.pathsep.join(filter(None, [str(tree), os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-P", "-W", "ignore", timing.__file__, *what]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tree)
+    return printed([timing.__file__, *what], tree, PYTHONPATH=places)
+
+
+def printed(what: list[str], place: Path, **variables: str) -> dict[str, float]:
+    """What a script prints that runs there on one thread, a process of its own."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | variables
+    command = [sys.executable, "-P", "-W", "ignore", *what]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=place)
     if done.returncode:
-        raise Failed(f"timing of {' '.join(what)} at {tree} failed: {done.stderr.strip()[-300:]}")
+        raise Failed(f"{' '.join(what)} at {place} failed: {done.stderr.strip()[-300:]}")
     return json.loads(done.stdout)
 
 
@@ -150,6 +174,24 @@ def embedding(*_) -> Iterator[Row]:
     found = timed(HERE, "embedding")
     for part, unit, most in (("value", "s", 60.0), ("megabytes", "MB", 3072.0)):
         yield "LPP of 80,000 fields", unit, found[part], most, most / found[part]
+
+
+def memories(*_) -> Iterator[Row]:
+    """The largest memory of every step at the paper's sizes; scoring's at several sizes."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def taken(*step: object) -> dict[str, float]:
+            what = ["-m", "cdvae.studies.memory", *map(str, step)]
+            return printed(what, HERE, CDVAE_CACHE=folder)
+
+        for step in memory.laid():
+            taken(*step)
+        for what, step in memory.steps().items():
+            found = taken(*step)
+            most = MOST_MEMORY / found["megabytes"]
+            yield f"memory: {what}", "MB", found["megabytes"], MOST_MEMORY, most
+            if what in SECONDS:
+                yield what, "s", found["value"], SECONDS[what], SECONDS[what] / found["value"]
 
 
 def draws(*_) -> Iterator[Row]:
@@ -198,4 +240,7 @@ PARTS = {
     "peers": peers,
     "neighbours": neighbours,
     "embedding": embedding,
+    "quick": partial(reproductions, "quick"),
+    "smoke": partial(reproductions, "smoke"),
+    "memory": memories,
 }

@@ -79,11 +79,11 @@ def neighbours(n: int, n_valid: int) -> float:
 
 
 def embedding(n: int, n_code: int) -> float:
-    """Seconds to fit the embedding of n fields of three channels, and to embed them."""
-    lpp = importlib.import_module("cdvae.guidance").LPP(n_code)
-    rows = examples(n)[0].flatten(1).numpy()
+    """Seconds to embed n fields of three channels, as many examples are."""
+    many = importlib.import_module("cdvae.runs.embedding_many")
+    x = examples(n)[0].numpy()
     start = time.process_time()
-    lpp.fit(rows).transform(rows)
+    many.embedded(many.Rows(x, None, 0, 1.0, flips=False), n_code)
     return time.process_time() - start
 
 
