@@ -71,15 +71,18 @@ def test_rows_name_rows_and_the_paper_s():
 
 
 def test_the_projects_own_samples_are_what_is_claimed():
-    """The results that come with the project: on axis, two ways, nearer to the truth than the flow;
-    with codes of training pairs, or of a mixture fitted to them, circles also go each way in nearly
-    half of the samples, and all is nearer than the autoencoder that is drawn from a Gaussian.
-    Against its training codes nothing is claimed, nor that squares always move.
+    """The results that come with the project: on axis, two ways, nearer to the truth than the flow
+    and than the autoencoder that is drawn from a Gaussian; with codes of training pairs, or of a
+    mixture fitted to them, circles and squares go each way in half of the samples, those that stay
+    counted. Against the autoencoder's training codes, or a mixture fitted to these, nothing is
+    claimed.
     """
     scores = pd.read_csv(project_root() / "results" / "quick" / "shapes" / "scores.csv")
     found = claims(scores)
     assert found[found.claim.str.contains("axis|of the moving|against flow")].holds.all()
+    assert found[found.claim.str.endswith("against ae")].holds.all()
     demonstrated = found[found.method.isin(["crossconv_empirical", "crossconv_mixture"])]
-    assert demonstrated[demonstrated.claim.str.endswith("against ae")].holds.all()
-    circles = demonstrated[demonstrated.claim.isin(["circles up", "circles down"])]
-    assert len(circles) == 4 and ((circles.value - 0.5).abs() <= 0.1).all()
+    ways = demonstrated[
+        demonstrated.claim.str.contains("^(?:circles|squares) (?:up|down|left|right)")
+    ]
+    assert len(ways) == 8 and ways.holds.all()
