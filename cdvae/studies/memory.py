@@ -138,16 +138,16 @@ def steps() -> dict[str, tuple]:
     learned = [name for name, entry in names.items() if entry.is_learned]
     controls = [name for name, entry in names.items() if not entry.is_learned]
     found = {
+        "embedding 80,000 labelled photos and their mirror images": ("embed-photos",),
+        "scoring marginal, 40,000 test examples": ("score", "marginal", N_TEST),
         "making 122,000 scenes": ("make",),
         "embedding 80,000 scenes": ("embed",),
-        "embedding 80,000 labelled photos and their mirror images": ("embed-photos",),
         "training gauss on 80,000 pictures and their mirror images": ("train-mirrored", "gauss"),
     }
-    found |= {f"training {name}": ("train", name) for name in learned}
-    found |= {f"scoring {name}": ("score", name, SOME) for name in learned}
     for n in COUNTS:
         found |= {f"scoring {name}, {n:,} test examples": ("score", name, n) for name in controls}
-    return found | {f"scoring marginal, {N_TEST:,} test examples": ("score", "marginal", N_TEST)}
+    found |= {f"training {name}": ("train", name) for name in learned}
+    return found | {f"scoring {name}": ("score", name, SOME) for name in learned}
 
 
 def laid() -> list[tuple]:
