@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from cdvae.covering import DRAWN, SPREADS, covering
 from cdvae.data.fields import Task, task_named
 from cdvae.methods import learned, method
 from cdvae.model import Model
@@ -38,16 +39,28 @@ class Checkpoint:
     task: Task
     card: dict
 
-    def sample(self, x_c: Tensor, n: int, seed: int = 0) -> Tensor:
-        """n draws for each x_c (N, C_c, 32, 32) in its stated range: (N, n, C_g, 32, 32)."""
-        return self.model.sample(x_c, n, torch.Generator().manual_seed(seed))
+    def sample(self, x_c: Tensor, n: int, seed: int = 0, spread: str = "independent") -> Tensor:
+        """n draws for each x_c (N, C_c, 32, 32) in its stated range: (N, n, C_g, 32, 32).
+
+        spread: "covering" gives those n of DRAWN · n draws that differ most (`covering`). Raises
+        InputError for another word.
+        """
+        if spread not in SPREADS:
+            raise InputError(f"spread '{spread}': choose from {', '.join(SPREADS)}")
+        generator = torch.Generator().manual_seed(seed)
+        if spread == "independent":
+            return self.model.sample(x_c, n, generator)
+        return covering(self.model.sample(x_c, DRAWN * n, generator), n)
 
     def reproduce(self, x_c: Tensor, x_g: Tensor, seed: int = 0) -> Tensor:
         """Layers as the model gives them back, CDVAE(z_o) of Eq. 10: (N, C_g, 32, 32)."""
         return self.model.reproduce(x_c, x_g, torch.Generator().manual_seed(seed))
 
-    def pictures(self, photo: str | Path, n: int, seed: int = 0) -> list:
-        """A photo relit or resaturated in n ways, 512 × 512 Pillow images with their details.
+    def pictures(
+        self, photo: str | Path, n: int, seed: int = 0, spread: str = "independent"
+    ) -> list:
+        """A photo relit or resaturated in n ways, 512 × 512 Pillow images with their details;
+        spread as in `sample`.
 
         Raises InputError for a file that is no photo, and for a model of motion.
         """
@@ -58,7 +71,7 @@ class Checkpoint:
         if self.task.is_flow:
             raise InputError(f"{self.name} predicts motion: load a model of another task")
         subject = subjects.own(photo, self.task.name)
-        fields = self.sample(subject.x_c, n, seed)[0, :, 0].numpy()
+        fields = self.sample(subject.x_c, n, seed, spread)[0, :, 0].numpy()
         own = self.reproduce(subject.x_c, subject.x_g, seed)[0, 0].numpy()
         made = subject.with_layers(fields, own)
         return [Image.fromarray((picture * 255).round().astype("uint8")) for picture in made]

@@ -65,31 +65,31 @@ def test_targets_are_those_of_the_whole_features(task, flips, tmp_path):
     assert np.square(found[1] - found[0]).mean() == pytest.approx(near, rel=1e-4)
 
 
-@pytest.mark.parametrize("task", ["relighting", "motion"])
+@pytest.mark.parametrize("layer", ["value", "flow"])
 @pytest.mark.parametrize("flips", [False, True])
-def test_covariance_and_products_are_those_of_the_features(task, flips):
-    """Of both layers: of a motion's flow, one part changes its sign in the mirror."""
-    plain = made(200, task)
+def test_covariance_and_products_are_those_of_the_features(layer, flips):
+    """Of pixels with labels and layout, and of a flow, one part of which turns in the mirror."""
+    is_flow = layer == "flow"
+    plain = made(200, "motion" if is_flow else "resaturation")
     whole = with_flips(plain) if flips else plain
-    named = embedding_many.sparse.csr_matrix(plain.semantics.numpy())
-    for x, all_x, semantics, count in (
-        (plain.x_c, whole.x_c, named, CATEGORIES),
-        (plain.x_g, whole.x_g, None, 0),
-    ):
-        f = guidance.features(all_x, whole.semantics if count else torch.zeros(0, 0), count, 2.0)
-        is_flow = task == "motion" and not count
-        rows = embedding_many.Rows(x.numpy(), semantics, count, 2.0, flips, is_flow)
-        covariance, sides = rows.covariance(np.float32), rows.sides()
-        found = sum(u @ (u.T @ (covariance @ u)) @ u.T.toarray() for u, _ in sides)
-        np.testing.assert_allclose(found, np.cov(f.T, bias=True), atol=1e-4)
-        assert sum(u.shape[1] for u, _ in sides) == f.shape[1]
-        some = np.random.default_rng(0).normal(size=(f.shape[1], 3))
-        products = (f - f.mean(0)) @ some
-        np.testing.assert_allclose(rows.times(some), products[:200], atol=2e-2)
-        for u, side in sides:  # what is even is the same in the mirror, what is odd turns
-            some = u @ np.random.default_rng(0).normal(size=(u.shape[1], 3))
-            found = np.concatenate([rows.times(some), side * rows.times(some)][: 1 + flips])
-            np.testing.assert_allclose(found, (f - f.mean(0)) @ some, atol=2e-2)
+    if is_flow:
+        rows = embedding_many.Rows(plain.x_g.numpy(), None, 0, 2.0, flips, True)
+        f = guidance.features(whole.x_g, torch.zeros(0, 0), 0, 2.0)
+    else:
+        named = embedding_many.sparse.csr_matrix(plain.semantics.numpy())
+        rows = embedding_many.Rows(plain.x_c.numpy(), named, CATEGORIES, 2.0, flips)
+        f = guidance.features(whole.x_c, whole.semantics, CATEGORIES, 2.0)
+    covariance, sides = rows.covariance(np.float32), rows.sides()
+    found = sum(u @ (u.T @ (covariance @ u)) @ u.T.toarray() for u, _ in sides)
+    np.testing.assert_allclose(found, np.cov(f.T, bias=True), atol=1e-4)
+    assert sum(u.shape[1] for u, _ in sides) == f.shape[1]
+    some = np.random.default_rng(0).normal(size=(f.shape[1], 3))
+    centred = f - f.mean(0)
+    np.testing.assert_allclose(rows.times(some), (centred @ some)[:200], atol=2e-2)
+    for u, side in sides:  # what is even is the same in the mirror, what is odd turns
+        some = u @ np.random.default_rng(0).normal(size=(u.shape[1], 3))
+        found = np.concatenate([rows.times(some), side * rows.times(some)])[: len(f)]
+        np.testing.assert_allclose(found, centred @ some, atol=2e-2)
 
 
 @pytest.mark.parametrize("n", [30, 600, 3000])

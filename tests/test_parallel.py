@@ -34,6 +34,9 @@ class Puppet:
     def scores(self, run: Run, progress: Progress) -> None:
         self.held = True
 
+    def is_learned(self, run: Run) -> bool:
+        return run.method != "nn"
+
 
 class Crew:
     """Workers who have done at once what they are given; notes what they find."""
@@ -78,6 +81,14 @@ def test_data_are_made_once_before_workers_start_and_do_not_travel(tmp_path, clu
     pairs[2][0].held = True  # looked at before
     parallel.score_pairs(pairs, Progress(0, quiet=True), Crew() if cluster else None)
     assert Crew.found == [("x", False)] * 3
+
+
+def test_runs_that_train_come_first_or_one_worker_has_a_long_one_at_the_end(tmp_path, monkeypatch):
+    names, store, given = ["nn", "gauss", "nn", "mdn4"], Puppet(tmp_path, "cpu"), []
+    monkeypatch.setattr(parallel, "spread", lambda pairs, *_: given.extend(pairs))
+    pairs = [(store, Run("relighting", name, 0)) for name in names]
+    parallel.score_pairs(pairs, Progress(0, quiet=True), Crew())
+    assert [run.method for _, run in given] == ["gauss", "mdn4", "nn", "nn"]
 
 
 def test_of_stores_that_are_done_in_turn_the_last_alone_holds_data(tmp_path):

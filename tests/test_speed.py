@@ -16,6 +16,8 @@ def test_rows_that_are_measured_anew_take_the_place_of_theirs_and_others_stay(
     assert found.columns.tolist() == speed_all.COLUMNS
     assert found.what.tolist() == ["a", "b", "c"]
     assert found.value.tolist() == [1.0, 1.5, 0.1235]
+    path = speed_all.write([("b", "MB", 7.0, 7.0, 1.0)])  # of the same thing, something else
+    assert pd.read_csv(path).value.tolist() == [1.0, 1.5, 0.1235, 7.0]
 
 
 def test_a_part_that_is_not_there_is_named(capsys):

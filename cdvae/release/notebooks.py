@@ -209,7 +209,8 @@ def run_each(jobs: list[tuple[Path, Path, dict]]) -> Iterator[tuple[Path, Notebo
     """
     at_once = min(cores(), MOST, len(jobs)) if can_fork() else 1
     with ThreadPoolExecutor(max(at_once, 1)) as pool, forked_kernels():
-        running = {pool.submit(run, *job): job[0] for job in jobs}
+        first = sorted(jobs, key=lambda job: job[0].stem != OWN)  # it trains: not to be the last
+        running = {pool.submit(run, *job): job[0] for job in first}
         try:
             for each in as_completed(running):
                 error = each.exception()

@@ -51,6 +51,7 @@ def score_all(
 def score_pairs(pairs: list[Pair], progress: Progress, cluster: Crew | None = None) -> None:
     """The same for runs of several stores: on a cluster, or side by side here where it pays."""
     apart = [pair for pair in pairs if travels(*pair) and (cluster or pair[0].device.type == "cpu")]
+    apart.sort(key=lambda pair: not pair[0].is_learned(pair[1]))  # or a long run may be the last
     n_workers = min(cores(), MOST_WORKERS, len(apart))
     if cluster or len(apart) > 1:
         prepare(apart)  # once, before workers would each do it

@@ -5,7 +5,7 @@ import re
 import cdvae
 
 GROUPS = {  # by where a name is defined, from what a reader meets first
-    "Trained models": ("cdvae.checkpoints",),
+    "Trained models": ("cdvae.checkpoints", "cdvae.covering"),
     "Models": ("cdvae.model", "cdvae.dvae", "cdvae.ties", "cdvae.networks"),
     "Data": ("cdvae.data",),
     "Guidance, training and scores": ("cdvae.guidance", "cdvae.training", "cdvae.metrics"),

@@ -65,22 +65,27 @@ def run(commit: str, parts: list[str] | None = None) -> Path:
                 raise Failed(f"no commit {commit} here: give --against one that `git log` shows")
             stack.callback(git, "worktree", "remove", "--force", str(there))
         stack.enter_context(one_thread())
-        found = []
-        for row in (row for name in parts or PARTS for row in PARTS[name](there, commit)):
-            found.append(row)
-            print(f"{row[0]}: {row[2]:.4g} {row[1]}", flush=True)
-        return write(found)
+        for name in parts or PARTS:
+            for row in PARTS[name](there, commit):
+                print(f"{row[0]}: {row[2]:.4g} {row[1]}", flush=True)
+                write([row])  # what is measured is kept, should a later one fail
+    return table_file()
+
+
+def table_file() -> Path:
+    return output_root() / "results" / "speed.csv"
 
 
 def write(found: list[Row]) -> Path:
     """The rows with where they were measured, in results/speed.csv, where others stay."""
-    path = output_root() / "results" / "speed.csv"
+    path, same = table_file(), ["what", "unit"]
     about = (1, processor(), git("rev-parse", "--short", "HEAD"))
     numbers = [(what, unit, *(float(f"{x:.4g}") for x in rest)) for what, unit, *rest in found]
     table = pd.DataFrame([(*row, *about) for row in numbers], columns=COLUMNS)
     if path.exists():
         before = pd.read_csv(path)
-        table = pd.concat([before[~before.what.isin(table.what)], table])
+        anew = before.set_index(same).index.isin(table.set_index(same).index)
+        table = pd.concat([before[~anew], table])
     write_csv(table, path)
     return path
 
@@ -126,10 +131,10 @@ def peers(*_) -> Iterator[Row]:
 
 
 def neighbours(there: Path, commit: str) -> Iterator[Row]:
-    """Nearest neighbour here and in a worktree of that commit, by turns."""
-    here, other = by_turns(HERE, ["neighbours"], there, ["neighbours"])
+    """Nearest neighbour here and in a worktree of that commit, once: one takes minutes."""
+    here, other = (timed(tree, "neighbours") for tree in (HERE, there))
     for part, unit in (("value", "s"), ("megabytes", "MB")):
-        ours, theirs = (min(each[part] for each in values) for values in (here, other))
+        ours, theirs = here[part], other[part]
         yield f"nearest neighbour among 80,000, and at {commit}", unit, ours, theirs, theirs / ours
 
 
