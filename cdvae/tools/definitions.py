@@ -9,7 +9,7 @@ from functools import cache
 from types import CodeType
 from typing import Any, NamedTuple
 
-from cdvae.tools.parsing import Source, imported, parsed, text_of
+from cdvae.tools.parsing import Source, imported, parsed, text_of, tree
 
 PACKAGE = __name__.partition(".")[0]
 PACKAGES = frozenset({PACKAGE})
@@ -110,7 +110,7 @@ def piece(
 
 def named_in(text: str) -> Iterator[Definition]:
     """The definitions of this package that a notebook's code names."""
-    body, place = ast.parse(text).body, Definition("", "")
+    body, place = tree(text).body, Definition("", "")
     source = Source({}, imported(body, ""))
     for statement in body:
         yield from (to for _, to in piece(None, [statement], source, place, PACKAGES).named)

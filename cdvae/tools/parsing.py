@@ -3,9 +3,18 @@
 import ast
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
+
+_alone = threading.Lock()  # CPython 3.11 counts the depth of two trees that are made at once as one
+
+
+def tree(text: str) -> ast.Module:
+    """Parsed code, also where several threads ask. Raises SyntaxError."""
+    with _alone:
+        return ast.parse(text)
 
 
 class Source(NamedTuple):
@@ -43,7 +52,7 @@ def file_text(module: str) -> str | None:
 def is_python(cell: str) -> bool:
     """Whether a cell is Python alone, without IPython's own commands."""
     try:
-        ast.parse(cell)
+        tree(cell)
     except SyntaxError:
         return False
     return True
@@ -51,13 +60,13 @@ def is_python(cell: str) -> bool:
 
 @cache
 def parsed(text: str, module: str) -> Source:
-    tree, statements = ast.parse(text), {}
-    for statement in top_level(tree.body):
+    body, statements = tree(text).body, {}
+    for statement in top_level(body):
         for name, is_new in names_defined(statement):
             if is_new:
                 statements[name] = []  # a later definition takes an earlier one's place
             statements.setdefault(name, []).append(statement)
-    return Source(statements, imported(tree.body, module))
+    return Source(statements, imported(body, module))
 
 
 def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:

@@ -1,0 +1,25 @@
+"""Code is parsed by one thread at a time: CPython 3.11 fails where two make trees at once."""
+
+import ast
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from cdvae.tools import parsing
+
+
+def test_no_two_threads_make_a_tree_at_once(monkeypatch):
+    busy, plain = threading.Lock(), ast.parse
+
+    def alone(text):
+        assert busy.acquire(blocking=False), "another thread is at it"
+        time.sleep(0.001)
+        made = plain(text)
+        busy.release()
+        return made
+
+    monkeypatch.setattr(ast, "parse", alone)
+    with ThreadPoolExecutor(4) as pool:
+        texts = [f"x = {k}\nimport os" for k in range(20)]
+        found = list(pool.map(lambda text: parsing.parsed(text, "somewhere"), texts))
+    assert [list(source.statements) for source in found] == [["x"]] * 20
