@@ -9,17 +9,17 @@ from cdvae.tools import parsing
 
 
 def test_no_two_threads_make_a_tree_at_once(monkeypatch):
-    busy, plain = threading.Lock(), ast.parse
+    busy, plain, met = threading.Lock(), ast.parse, []
 
     def alone(text):
-        assert busy.acquire(blocking=False), "another thread is at it"
-        time.sleep(0.001)
-        made = plain(text)
-        busy.release()
-        return made
+        met.append(busy.locked())
+        with busy:
+            time.sleep(0.001)
+            return plain(text)
 
-    monkeypatch.setattr(ast, "parse", alone)
-    with ThreadPoolExecutor(4) as pool:
-        texts = [f"x = {k}\nimport os" for k in range(20)]
+    texts = [f"x = {k}\nimport os" for k in range(20)]
+    with monkeypatch.context() as patch, ThreadPoolExecutor(4) as pool:
+        patch.setattr(ast, "parse", alone)
         found = list(pool.map(lambda text: parsing.parsed(text, "somewhere"), texts))
     assert [list(source.statements) for source in found] == [["x"]] * 20
+    assert met == [False] * 20
