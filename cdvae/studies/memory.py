@@ -133,10 +133,8 @@ ACTIONS = {
 
 
 def steps() -> dict[str, tuple]:
-    """The steps that are measured, in order, and what `main` calls them."""
-    names = {k: v for k, v in rows().items() if v.serves(TASK) and v.kind != "variant"}
-    learned = [name for name, entry in names.items() if entry.is_learned]
-    controls = [name for name, entry in names.items() if not entry.is_learned]
+    """The steps that are measured of data, embeddings and what learns nothing, scored at several
+    sizes, in order; and what `main` calls them."""
     found = {
         "embedding 80,000 labelled photos and their mirror images": ("embed-photos",),
         "scoring marginal, 40,000 test examples": ("score", "marginal", N_TEST),
@@ -145,9 +143,21 @@ def steps() -> dict[str, tuple]:
         "training gauss on 80,000 pictures and their mirror images": ("train-mirrored", "gauss"),
     }
     for n in COUNTS:
+        controls = [name for name in served() if not rows()[name].is_learned]
         found |= {f"scoring {name}, {n:,} test examples": ("score", name, n) for name in controls}
-    found |= {f"training {name}": ("train", name) for name in learned}
-    return found | {f"scoring {name}": ("score", name, SOME) for name in learned}
+    return found
+
+
+def learned() -> dict[str, tuple]:
+    """As `steps`, of methods that learn."""
+    names = [name for name in served() if rows()[name].is_learned]
+    found = {f"training {name}": ("train", name) for name in names}
+    return found | {f"scoring {name}": ("score", name, SOME) for name in names}
+
+
+def served() -> list[str]:
+    """The methods that are measured."""
+    return [k for k, v in rows().items() if v.serves(TASK) and v.kind != "variant"]
 
 
 def laid() -> list[tuple]:

@@ -12,10 +12,6 @@ cdvae-spatial, the best of three turns), and `torch.compile`, whose preparations
 after 25 seconds of the processor.
 """
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -35,7 +31,7 @@ from cdvae.report.results import write_csv
 from cdvae.runs.settings import load_profile
 from cdvae.studies import memory, timing
 from cdvae.studies.speed import operations_per_image
-from cdvae.studies.speed_of_commands import reproduction
+from cdvae.studies.speed_of_commands import printed, reproduction
 from cdvae.tools.device import one_thread
 from cdvae.tools.errors import Failed
 from cdvae.tools.files import output_root
@@ -160,18 +156,7 @@ def fastest(timings: list[dict]) -> float:
 
 def timed(tree: Path, *what: str) -> dict[str, float]:
     """What `timing` prints for a tree."""
-    places = os.pathsep.join(filter(None, [str(tree), os.environ.get("PYTHONPATH")]))
-    return printed([timing.__file__, *what], tree, PYTHONPATH=places)
-
-
-def printed(what: list[str], place: Path, **variables: str) -> dict[str, float]:
-    """What a script prints that runs there on one thread, a process of its own."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"} | variables
-    command = [sys.executable, "-P", "-W", "ignore", *what]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=place)
-    if done.returncode:
-        raise Failed(f"{' '.join(what)} at {place} failed: {done.stderr.strip()[-300:]}")
-    return json.loads(done.stdout)
+    return printed([timing.__file__, *what], tree)
 
 
 def embedding(*_) -> Iterator[Row]:
@@ -181,8 +166,8 @@ def embedding(*_) -> Iterator[Row]:
         yield "LPP of 80,000 fields", unit, found[part], most, most / found[part]
 
 
-def memories(*_) -> Iterator[Row]:
-    """The largest memory of every step at the paper's sizes; scoring's at several sizes."""
+def memories(steps: Callable[[], dict[str, tuple]], *_) -> Iterator[Row]:
+    """The largest memory of these steps at the paper's sizes."""
     with tempfile.TemporaryDirectory() as folder:
 
         def taken(*step: object) -> dict[str, float]:
@@ -191,7 +176,7 @@ def memories(*_) -> Iterator[Row]:
 
         for step in memory.laid():
             taken(*step)
-        for what, step in memory.steps().items():
+        for what, step in steps().items():
             found = taken(*step)
             most = MOST_MEMORY / found["megabytes"]
             yield f"memory: {what}", "MB", found["megabytes"], MOST_MEMORY, most
@@ -247,5 +232,6 @@ PARTS = {
     "embedding": embedding,
     "quick": partial(reproductions, "quick"),
     "smoke": partial(reproductions, "smoke"),
-    "memory": memories,
+    "memory": partial(memories, memory.steps),
+    "memory-learned": partial(memories, memory.learned),
 }
