@@ -40,6 +40,17 @@ def add_to(commands) -> None:
     one.add_argument("--seeds", type=int, nargs="+", help="default: the profile's first")
     spread(one)
     one.set_defaults(action=ablations)
+    one = actions.add_parser(
+        "clips", help="what each part of Visual Dynamics' network on clips earns"
+    )
+    one.add_argument("--root", required=True, metavar="DIR", help="the folder that holds UCF101")
+    one.add_argument("--profile", default="quick", help="default: quick; see RUNNING.md")
+    compute(one)
+    one.add_argument("--seeds", type=int, nargs="+", help="default: the profile's first")
+    one.add_argument(
+        "--variants", nargs="+", metavar="NAME", help="make these, keep the others' rows"
+    )
+    one.set_defaults(action=clips)
     one = actions.add_parser("limits", help="what keeps the best of 100 samples from the truth")
     place(one, "tuned")
     one.set_defaults(action=limits)
@@ -109,6 +120,13 @@ def ablations(options: argparse.Namespace) -> None:
     place = (options.profile, options.data, options.root)
     with crew(options) as cluster:
         print(ablations.run(*place, options.seeds, options.device, cluster))
+
+
+def clips(options: argparse.Namespace) -> None:
+    from cdvae.studies import clips
+
+    given = (options.seeds, options.variants, options.device)
+    show(clips.run(options.profile, options.root, *given))
 
 
 def limits(options: argparse.Namespace) -> None:
