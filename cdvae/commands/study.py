@@ -51,6 +51,13 @@ def add_to(commands) -> None:
         "--variants", nargs="+", metavar="NAME", help="make these, keep the others' rows"
     )
     one.set_defaults(action=clips)
+    one = actions.add_parser(
+        "a2", help="Visual Dynamics at its own size, for some minutes"
+    )
+    one.add_argument("--profile", default="paper", help="default: paper; see RUNNING.md")
+    one.add_argument("--minutes", type=float, default=30, help="of this call; default: 30")
+    compute(one)
+    one.set_defaults(action=a2)
     one = actions.add_parser("limits", help="what keeps the best of 100 samples from the truth")
     place(one, "tuned")
     one.set_defaults(action=limits)
@@ -127,6 +134,12 @@ def clips(options: argparse.Namespace) -> None:
 
     given = (options.seeds, options.variants, options.device)
     show(clips.run(options.profile, options.root, *given))
+
+
+def a2(options: argparse.Namespace) -> None:
+    from cdvae.studies import a2
+
+    show(a2.run(options.minutes, options.profile, options.device))
 
 
 def limits(options: argparse.Namespace) -> None:
