@@ -51,9 +51,7 @@ def add_to(commands) -> None:
         "--variants", nargs="+", metavar="NAME", help="make these, keep the others' rows"
     )
     one.set_defaults(action=clips)
-    one = actions.add_parser(
-        "a2", help="Visual Dynamics at its own size, for some minutes"
-    )
+    one = actions.add_parser("a2", help="Visual Dynamics at its own size, for some minutes")
     one.add_argument("--profile", default="paper", help="default: paper; see RUNNING.md")
     one.add_argument("--minutes", type=float, default=30, help="of this call; default: 30")
     compute(one)
