@@ -63,6 +63,32 @@ def shares_explained(apart: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["given the answer", "of the squared difference"])
 
 
+def parts(table: pd.DataFrame) -> pd.DataFrame:
+    """What each part of the network on clips earns: a row for each change of one thing, with means
+    over its trainings, and from the least to the largest where there are several."""
+    lines = []
+    for label, mine in table.groupby("label", sort=False):
+        low, high = (f"{mine[name].mean():+.2f}" for name in ("low", "high"))
+        apart = f"{mine.energy_difference.mean():+.2f} ({low} to {high})"
+        changed = bool((mine.energy_difference != 0).any())
+        lines.append(
+            {
+                "network": label,
+                "explained, given the answer": spread(mine.explained, ".1%"),
+                "code, nats": spread(mine.code_nats, ".0f"),
+                "energy score": spread(mine.energy_score, ".2f"),
+                "difference to *as it is*, 95 % interval": apart if changed else "–",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def spread(values: pd.Series, form: str) -> str:
+    """The mean of some numbers, and in brackets the least and the largest if they are several."""
+    ends = f" ({values.min():{form}} to {values.max():{form}})" if len(values) > 1 else ""
+    return f"{values.mean():{form}}{ends}"
+
+
 def motion_shares(scores: pd.DataFrame) -> pd.DataFrame:
     """What the samples do: shares for circle / square / triangle in one cell, and how circle and
     triangle go together."""
