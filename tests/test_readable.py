@@ -26,6 +26,20 @@ def test_claims_of_visual_dynamics_by_method():
     assert len(ways) == 3
 
 
+def test_what_both_networks_lose_when_they_are_given_the_answer_is_the_mean_of_seeds():
+    kl = {("crossconv_encoded", "a"): (0.3, 0.5), ("ae_encoded", "a"): (0.2, 0.2)}
+    kl |= {("crossconv_empirical", "a"): (0.1, 0.1), ("ae_empirical", "a"): (0.3, 0.1)}
+    rows = [
+        (method, f"kl_{column}", seed, value)
+        for (method, _), both in kl.items()
+        for seed, value in enumerate(both)
+        for column in COLUMNS
+    ]
+    heads = ["method", "metric", "seed", "value"]
+    given, drawn = readable.kl_given(pd.DataFrame(rows, columns=heads)).to_numpy()[:, 1:]
+    assert set(given) == {"+0.20"} and set(drawn) == {"-0.10"}
+
+
 def test_comparisons_of_divergences_are_marked_where_they_are_certain():
     places = [("crossconv", "ae", column) for column in COLUMNS]
     values = [(-0.5, -0.6, -0.4), (0.1, -0.1, 0.2), (0.5, 0.4, 0.6), (0.0, -0.1, 0.1)]
