@@ -80,6 +80,21 @@ def test_the_curve_and_the_estimate_are_those_of_the_training(place):
         a2.run(0, "smoke")
 
 
+def test_a_look_leaves_the_running_statistics_alone(place):
+    """And normalises by what the batch itself has."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.BatchNorm2d(2)).eval()
+    before = {name: part.clone() for name, part in model.state_dict().items()}
+    with a2.normalised_by_batch(model):
+        found = model(3 + 5 * torch.randn(8, 2, 6, 6))
+    assert found.mean().item() == pytest.approx(0, abs=1e-5)
+    assert found.std().item() == pytest.approx(1, abs=1e-2)
+    after = model.state_dict()
+    for name in ("0.running_mean", "0.running_var"):
+        assert torch.equal(before[name], after[name])
+    assert not model[0].training and model[0].momentum == 0.1
+
+
 def test_batches_see_every_pair_once_a_turn():
     first = torch.cat([a2.batch_of(step, 12, 4) for step in range(3)])
     second = torch.cat([a2.batch_of(step, 12, 4) for step in range(3, 6)])

@@ -11,6 +11,8 @@ training that was stopped goes on to the same bits as one that was not.
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +21,7 @@ import pandas as pd
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from cdvae.data.drawn.shapes import Pairs
 from cdvae.dynamics.experiment import FrameExperiment
@@ -119,13 +121,32 @@ def advance(course: Course, train: FramePairs, valid: FramePairs, until: int) ->
     course.rows.append(row)
 
 
+@contextmanager
+def normalised_by_batch(model: nn.Module) -> Iterator[None]:
+    """Batches are normalised by their own statistics, as in training; nothing is taken from them.
+
+    The running statistics follow ten steps behind, and in the first steps of a training that is
+    far: a layer's error is the next one's input, and log-variances are exponents.
+    """
+    layers = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
+    before = [each.momentum for each in layers]
+    for each in layers:
+        each.train().momentum = 0.0
+    try:
+        yield
+    finally:
+        for each, momentum in zip(layers, before, strict=True):
+            each.eval().momentum = momentum
+
+
 def looked_at(model: CrossConv, valid: FramePairs, size: int) -> dict[str, float]:
     """The terms of the bound on validation pairs, and the share that is explained."""
-    terms = mean_loss(model, valid, size, RUN.seed)
     pairs = Pairs(valid.first.cpu(), valid.second.cpu())
     generator = torch.Generator(valid.first.device).manual_seed(RUN.seed)
     known = Known(pairs, lambda: pairs, valid, generator, model)
-    left, whole = (judged(draw(known), pairs, 1)[0].sum() for draw in (own_codes, still))
+    with normalised_by_batch(model):
+        terms = mean_loss(model, valid, size, RUN.seed)
+        left, whole = (judged(draw(known), pairs, 1)[0].sum() for draw in (own_codes, still))
     shares = {"explained": float(1 - left / whole)}
     return {f"valid_{name}": value for name, value in terms.items()} | shares
 
