@@ -55,6 +55,20 @@ def test_comparisons_of_divergences_are_marked_where_they_are_certain():
     ]
 
 
+def test_parts_of_the_network_on_clips_are_read_by_training():
+    heads = "label explained code_nats energy_score energy_difference low high".split()
+    lines = [
+        ("as it is", 0.48, 160, 6.0, 0, 0, 0),
+        ("as it is", 0.5, 150, 5.9, 0, 0, 0),
+        ("no prior", 0.3, 99.6, 6.125, 0.125, -0.05, 0.3),
+    ]
+    found = readable.parts(pd.DataFrame(lines, columns=heads)).to_numpy().tolist()
+    assert found == [
+        ["as it is", "49.0% (48.0% to 50.0%)", "155 (150 to 160)", "5.95 (5.90 to 6.00)", "–"],
+        ["no prior", "30.0%", "100", "6.12", "+0.12 (-0.05 to +0.30)"],
+    ]
+
+
 def test_difference_images_name_the_nearest_once_a_column():
     path = project_root() / "results" / "quick" / "shapes" / "scores.csv"
     found = readable.differences(pd.read_csv(path), "shapes").set_index("method")

@@ -80,20 +80,25 @@ def shares_explained(apart: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
 
 
 def parts(table: pd.DataFrame) -> pd.DataFrame:
-    """What each part of the network on clips earns: a row for each change of one thing, with means
-    over its trainings, and from the least to the largest where there are several."""
+    """What each part of the network on clips earns: a row for each change, the unchanged first.
+
+    Shares, nats and scores are means over trainings, with the least and the largest where there
+    are several; differences in energy score, changed − unchanged, are those of each training.
+    """
     lines = []
     for label, mine in table.groupby("label", sort=False):
-        low, high = (f"{mine[name].mean():+.2f}" for name in ("low", "high"))
-        apart = f"{mine.energy_difference.mean():+.2f} ({low} to {high})"
-        changed = bool((mine.energy_difference != 0).any())
+        intervals = [
+            f"{each.energy_difference:+.2f} ({each.low:+.2f} to {each.high:+.2f})"
+            for each in mine.itertuples()
+        ]
+        changes = bool((mine.energy_difference != 0).any())
         lines.append(
             {
                 "network": label,
                 "explained, given the answer": spread(mine.explained, ".1%"),
                 "code, nats": spread(mine.code_nats, ".0f"),
                 "energy score": spread(mine.energy_score, ".2f"),
-                "difference to *as it is*, 95 % interval": apart if changed else "–",
+                "its difference, 95 % interval": "; ".join(intervals) if changes else "–",
             }
         )
     return pd.DataFrame(lines)

@@ -201,10 +201,10 @@ def variants(plain: ClipFrames) -> list[Variant]:
 
     return [
         Variant(BASE, "as it is"),
-        Variant("whole", "one set of kernels for the picture, at half resolution (A.2)", Whole),
-        Variant("whole-fine", "one set of kernels for the picture", WholeFine),
-        Variant("no-products", "encoder not given the products", NoProducts),
-        Variant("standard-prior", "prior N(0, I)", StandardPrior),
+        Variant("whole", "A.2's network: one set of kernels for the picture", Whole),
+        Variant("whole-fine", "A.2's at full resolution, with the products", WholeFine),
+        Variant("no-products", "no products for the encoder", NoProducts),
+        Variant("standard-prior", "prior N(0, I), blind to the picture", StandardPrior),
         Variant("no-common", "no part of z for the whole picture", NoCommon),
         Variant("even-noise", "noise the same everywhere", EvenNoise),
         Variant("fixed-noise", "noise the same everywhere, not learned", FixedNoise),

@@ -116,6 +116,8 @@ class Ablations:
         """The files, in the order of the variants."""
         order = list(self.experiments)
         lines = sorted(self.rows.values(), key=lambda x: (order.index(x["variant"]), x["seed"]))
+        labels = {name: each.variant.label for name, each in self.experiments.items()}
+        lines = [each | {"label": labels[each["variant"]]} for each in lines]
         write_csv(pd.DataFrame(lines), self.path)
         about = {"profile": self.profile, "data": DATA, "scored on": "valid", "runs": self.about}
         write_json(self.path.with_suffix(".json"), about)
