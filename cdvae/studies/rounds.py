@@ -30,7 +30,7 @@ from cdvae.tools.files import InputError, write_json
 if TYPE_CHECKING:
     from cdvae.runs.cluster import Cluster
 
-STEPS = 1500  # of every trial, whatever the method
+STEPS = 500  # of every trial, whatever the method
 SUBSET = 9_000  # training examples, and their mirror images
 WHERE = ["task", "method", "changes"]  # the columns that say which trial a row is
 OWN = [*WHERE, "round", "key", "criterion"]  # the columns that are not scores
