@@ -2,10 +2,12 @@
 
 P(x_c, x_g) = ∫ P(x_c | z_c) P(z_c) P(x_g | z_g, z_c) P(z_g | z_c) dz_c dz_g, where z_c and z_g are
 maps at several scales and a vector above them. The tie is a conditional prior: at each scale
-P(z_g,s | z_g above s, z_c) is a Gaussian that sees z_c there. Row `cdvae-spatial` of the tables.
+P(z_g,s | z_g above s, z_c) is a Gaussian that sees z_c there. The finest part of z_c is x_c itself,
+of which the decoder of x_g takes its lines. Row `cdvae-spatial` of the tables.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +17,18 @@ from cdvae.data.fields import Task
 from cdvae.gaussian import Gaussian
 from cdvae.guidance import Guidance
 from cdvae.methods.registry import Method
+from cdvae.methods.spatial_layers import Canvas, Rising, Stretcher
 from cdvae.metrics import energy_loss
 from cdvae.model import Batch, Model, embedding
-from cdvae.networks import SLOPE, Contraction, Expansion, GaussianHead, MapHead, Standard
+from cdvae.networks import (
+    SLOPE,
+    Contraction,
+    Expansion,
+    GaussianHead,
+    MapHead,
+    Scale,
+    Standard,
+)
 from cdvae.tools.registry import register
 
 
@@ -30,6 +41,7 @@ class Spatial:
     vector: int = 128  # width of what stands above the maps
     codes_c: tuple = (16, 16, 64)  # of z_c at each scale, then of the vector
     codes_g: tuple = (0, 0, 16)  # of z_g; 0: none at that scale
+    fine: int = 16  # channels of the maps at full resolution, of x_c alone
     sigma_c: float = 2.0  # deviation of P(x_c | z_c) …
     sigma_g: float = 2.0  # … and of P(x_g | z_g, z_c), in deviations of the field
     weight_c: float = 0.1  # of the bound on −log P(x_c)
@@ -46,6 +58,13 @@ class MapCode(nn.Module):
         super().__init__()
         self.p_head, self.q_head = MapHead(width, n), MapHead(width, n)
         self.spread = nn.Conv2d(n, width, 1)
+
+
+class Given(NamedTuple):
+    """What the tie and the decoder of x_g see of x_c."""
+
+    z_c: list[Tensor]  # means of q(z_c | x_c): maps of each scale, then the vector
+    canvas: Canvas
 
 
 class SpatialCDVAE(Model):
@@ -69,7 +88,8 @@ class SpatialCDVAE(Model):
         self.codes_g = nn.ModuleDict(
             {str(k): MapCode(s.widths[k], n) for k, n in enumerate(maps_g) if n}
         )
-        self.decoder_g = Expansion(top_g + top_c, tuple(maps_c), s.widths, channels_g, s.dropout)
+        self.decoder_g = Rising(top_g + top_c, tuple(maps_c), s.widths, s.dropout)
+        self.stretcher = Stretcher(channels_c, channels_g, maps_c[0], s.widths[0], s.fine)
 
     def q_c(self, x_c: Tensor) -> list[Gaussian]:
         """q(z_c | x_c) at each scale and of the vector, from standardised fields."""
@@ -77,13 +97,18 @@ class SpatialCDVAE(Model):
         heads = zip(self.heads_c, maps, strict=True)
         return [*(head(h) for head, h in heads), self.top_c(top)]
 
-    def decode_g(self, z_c: list[Tensor], z_top: Tensor, at_scale, n: int) -> Tensor:
-        """The standardised x_g; n: vectors z_top for each example of z_c."""
-        *maps, top = z_c
-        vector = torch.cat([z_top, top.repeat_interleave(n, 0)], 1)
-        return self.decoder_g(vector, maps, at_scale, n)
+    def given(self, x_c: Tensor, q_c: list[Gaussian]) -> Given:
+        """What x_g is made of beside its own codes, from standardised x_c and q(z_c | x_c)."""
+        z_c = [mu for mu, _ in q_c]
+        return Given(z_c, self.stretcher(x_c, z_c[0]))
 
-    def reconstruct_g(self, x_c: Tensor, x_g: Tensor, z_c: list[Tensor]) -> tuple[Tensor, dict]:
+    def decode_g(self, given: Given, z_top: Tensor, at_scale: Scale, n: int) -> Tensor:
+        """The standardised x_g; n: vectors z_top for each example."""
+        *maps, top = given.z_c
+        vector = torch.cat([z_top, top.repeat_interleave(n, 0)], 1)
+        return given.canvas.paint(self.decoder_g(vector, maps, at_scale, n))
+
+    def reconstruct_g(self, x_c: Tensor, x_g: Tensor, given: Given) -> tuple[Tensor, dict]:
         """x_g by way of a draw from q(z_g | x_g, x_c), and the KL to the tie at each scale.
 
         q is the product of what x_g says and of the prior at that scale, as in the ladder.
@@ -100,19 +125,19 @@ class SpatialCDVAE(Model):
             kl[f"kl_g{scale + 1}"] = gaussian.kl(*q, *p).flatten(1).sum(1).mean()
             return h + code.spread(gaussian.sample(*q))
 
-        p = self.tie(z_c[-1])
+        p = self.tie(given.z_c[-1])
         q = gaussian.product(*self.top_g(top), *p)
         kl["kl_top"] = gaussian.kl(*q, *p).sum(1).mean()
-        return self.decode_g(z_c, gaussian.sample(*q), at_scale, 1), kl
+        return self.decode_g(given, gaussian.sample(*q), at_scale, 1), kl
 
     def draw_g(
         self,
-        z_c: list[Tensor],
+        given: Given,
         n: int,
         generator: torch.Generator | None = None,
         top: Gaussian | None = None,
     ) -> Tensor:
-        """n standardised fields for each z_c by way of the tie: (batch, n, C_g, 32, 32).
+        """n standardised fields for each example by way of the tie: (batch, n, C_g, 32, 32).
 
         top: where the vector of z_g is drawn from instead of the tie.
         """
@@ -123,14 +148,14 @@ class SpatialCDVAE(Model):
             code = self.codes_g[str(scale)]
             return h + code.spread(gaussian.sample(*code.p_head(h), generator))
 
-        mu, log_var = (p.repeat_interleave(n, 0) for p in top or self.tie(z_c[-1]))
-        x_g = self.decode_g(z_c, gaussian.sample(mu, log_var, generator), at_scale, n)
+        mu, log_var = (p.repeat_interleave(n, 0) for p in top or self.tie(given.z_c[-1]))
+        x_g = self.decode_g(given, gaussian.sample(mu, log_var, generator), at_scale, n)
         return x_g.unflatten(0, (len(mu) // n, n))
 
-    def q_top(self, x_c: Tensor, x_g: Tensor, z_c: list[Tensor]) -> Gaussian:
+    def q_top(self, x_c: Tensor, x_g: Tensor, given: Given) -> Gaussian:
         """q of z_g's vector given standardised fields: what x_g says times the tie."""
         top = self.encoder_g(torch.cat([x_g, x_c], 1))[-1]
-        return gaussian.product(*self.top_g(top), *self.tie(z_c[-1]))
+        return gaussian.product(*self.top_g(top), *self.tie(given.z_c[-1]))
 
     @torch.no_grad()
     def with_own_code(
@@ -138,8 +163,9 @@ class SpatialCDVAE(Model):
     ) -> Tensor:
         """As `sample`, but z_g's vector is taken from the answer: what the tie alone costs."""
         x_c, x_g = self.standard_c.apply_to(x_c), self.standard_g.apply_to(x_g)
-        z_c = [mu for mu, _ in self.q_c(x_c)]
-        return self.standard_g.undo(self.draw_g(z_c, n, generator, self.q_top(x_c, x_g, z_c)))
+        given = self.given(x_c, self.q_c(x_c))
+        top = self.q_top(x_c, x_g, given)
+        return self.standard_g.undo(self.draw_g(given, n, generator, top))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Both bounds and the energy score of `draws` draws; nats per example up to constants.
@@ -151,8 +177,8 @@ class SpatialCDVAE(Model):
         x_c, x_g = self.standard_c.apply_to(batch.x_c), self.standard_g.apply_to(batch.x_g)
         q_c = self.q_c(x_c)
         *maps, top = (gaussian.sample(*q) for q in q_c)
-        z_c = [mu for mu, _ in q_c]
-        reconstructed, kl_g = self.reconstruct_g(x_c, x_g, z_c)
+        given = self.given(x_c, q_c)
+        reconstructed, kl_g = self.reconstruct_g(x_c, x_g, given)
         terms = {
             "l2_c": l2(self.decoder_c(top, maps), x_c, s.sigma_c),
             "kl_c": sum(gaussian.kl(*q, *standard(q)).flatten(1).sum(1).mean() for q in q_c),
@@ -167,15 +193,16 @@ class SpatialCDVAE(Model):
             + s.guidance * batch.guidance_weight * terms["embedding"]
         )
         if s.energy:
-            terms["energy"] = energy_loss(self.draw_g(z_c, s.draws), x_g).mean()
+            terms["energy"] = energy_loss(self.draw_g(given, s.draws), x_g).mean()
             terms["loss"] = terms["loss"] + s.energy * terms["energy"]
         return terms | kl_g
 
     @torch.no_grad()
     def sample(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n draws for each x_c: encode once, cross the tie, descend: (batch, n, C_g, 32, 32)."""
-        z_c = [mu for mu, _ in self.q_c(self.standard_c.apply_to(x_c))]
-        return self.standard_g.undo(self.draw_g(z_c, n, generator))
+        x_c = self.standard_c.apply_to(x_c)
+        given = self.given(x_c, self.q_c(x_c))
+        return self.standard_g.undo(self.draw_g(given, n, generator))
 
 
 def l2(x_hat: Tensor, x: Tensor, sigma: float) -> Tensor:
