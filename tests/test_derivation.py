@@ -12,7 +12,7 @@ import torch
 from cdvae import gaussian, guidance, model, networks
 from cdvae.data.fields import TASKS
 from cdvae.dvae import DVAE, Ladder
-from cdvae.figures import diagrams
+from cdvae.figures import diagram_spatial, diagrams
 from cdvae.figures.style import save
 from cdvae.methods import cvae, method
 from cdvae.notebook import check, refute
@@ -77,7 +77,7 @@ def test_its_drawings_are_written(reproduced):
 
 def test_every_step_is_in_one_notebook_and_has_a_check():
     numbers = sorted(number for name in NAMES for number in steps(name))
-    assert numbers == list(range(1, 30))
+    assert numbers == list(range(1, 33))
     for name in NAMES:
         for number, cells in steps(name).items():
             checked = re.search(r"^\s*(check|refute)\(", "\n".join(code(cells)), re.M)
@@ -196,13 +196,15 @@ def said(figure) -> list[str]:
 
 def drawings() -> dict:
     built = method("mdn12").build(TASKS["motion"], load_profile("paper"))
+    spatial = method("cdvae-spatial").build(TASKS["motion"], load_profile("quick"))
     return {
         "figure2": diagrams.figure2(built),
         "graphical_models": diagrams.graphical_models(3),
+        "spatial": diagram_spatial.network(spatial),
     }
 
 
-@pytest.mark.parametrize("name", ["figure2", "graphical_models"])
+@pytest.mark.parametrize("name", ["figure2", "graphical_models", "spatial"])
 def test_drawings_fit_a_column_and_no_text_touches_another(name):
     figure = drawings()[name]
     assert figure.get_figwidth() <= 5.6  # a column of a page, inches
@@ -221,6 +223,6 @@ def test_drawings_are_the_same_bytes_each_time(tmp_path):
         for name, figure in drawings().items():
             save(figure, tmp_path / run / name)
     files = sorted((tmp_path / "first").iterdir())
-    assert len(files) == 4
+    assert len(files) == 6
     for path in files:
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()

@@ -5,12 +5,15 @@ import math
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import leaky_relu
 
 from cdvae.data.fields import TASKS
 from cdvae.methods import method
 from cdvae.methods.flow_matching import Flow, FlowMatching
 from cdvae.methods.spatial import SpatialCDVAE
+from cdvae.methods.spatial_layers import Stretcher
 from cdvae.model import Batch
+from cdvae.networks import SLOPE
 from cdvae.runs.settings import load_profile
 
 NEW = ("cdvae-spatial", "jmvae", "fm", "unet")
@@ -92,6 +95,24 @@ def test_bound_of_the_spatial_model_by_hand():
     whole = 0.5 * (terms["l2_c"] + 0.3 * terms["kl_c"]) + terms["l2_g"] + 0.3 * terms["kl_g"]
     whole = whole + 0.5 * 0.2 * terms["embedding"]
     assert float(terms["loss"]) == pytest.approx(float(whole))
+
+
+@torch.no_grad()
+def test_a_canvas_paints_each_pixel_by_its_own_weights():
+    """Pixel by pixel: offset plus the weighted sum of the rectified maps at its cell."""
+    width, n, channels = 3, 2, 2
+    stretcher = Stretcher(1, channels, maps=5, width=width, fine=4)
+    x_c, guides = torch.randn(2, 1, 32, 32), torch.randn(2, 5, 8, 8)
+    maps = torch.randn(2 * n, width, 8, 8)
+    seen = []
+    stretcher.end.register_forward_hook(lambda module, given, made: seen.append(made))
+    painted = stretcher(x_c, guides).paint(maps)
+    pixels = seen[0].unflatten(1, (width + 1, channels))  # as the network gives them
+    for b, k, c, y, x in ((0, 0, 0, 0, 0), (0, 1, 1, 5, 30), (1, 0, 0, 17, 3), (1, 1, 1, 31, 31)):
+        offset, *weights = pixels[b, :, c, y, x].tolist()
+        cell = leaky_relu(maps[b * n + k, :, y // 4, x // 4], SLOPE).tolist()
+        expected = offset + sum(w * h for w, h in zip(weights, cell, strict=True)) / width**0.5
+        assert float(painted[b * n + k, c, y, x]) == pytest.approx(expected, abs=1e-5)
 
 
 @torch.no_grad()
