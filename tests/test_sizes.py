@@ -207,9 +207,17 @@ def test_the_table_says_the_verdict_with_its_interval():
     row |= {"claim": "one is better than another", "metric": "energy_score"}
     row |= {"verdict": "holds", "true_in_share_of_resamplings": 1.0, "n_seeds": 3, "n_test": 9}
     row |= {"difference_percent": -3.14, "low": -4.0, "high": -2.0}
-    found = size_verdicts.table(pd.DataFrame([row]))
-    cell = found["coco, relighting, 4500 (half B)"].iloc[0]
-    assert cell == "holds (−3.1 % [−4.0, −2.0])"
+    assert (
+        size_verdicts.table(pd.DataFrame([row]))["4,500"].iloc[0] == "holds (−3.1 % [−4.0, −2.0])"
+    )
+    others = [row, row | {"data": "scenes"}, row | {"n_train": "1000 / 4500"}]
+    found = size_verdicts.table(pd.DataFrame(others))
+    assert list(found)[2:] == ["coco, 4,500", "scenes, 4,500", "coco, 1,000 / 4,500"]
+
+
+def test_the_ends_are_the_least_and_the_largest_size_and_what_compares_them():
+    rows = pd.DataFrame({"n_train": ["1000", "4500", "31500", "1000 / 31500"]})
+    assert list(size_verdicts.ends(rows).n_train) == ["1000", "31500", "1000 / 31500"]
 
 
 def test_rows_are_in_the_order_of_the_tables():

@@ -1,5 +1,6 @@
 """A drawing of CDVAE-spatial with the sizes of a model at hand."""
 
+import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,7 +14,6 @@ from cdvae.figures.diagrams import (
     box,
     canvas,
     key,
-    plt,
 )
 from cdvae.figures.style import STYLE, finished
 from cdvae.methods.spatial import SpatialCDVAE

@@ -51,9 +51,16 @@ def chapters(profile: str) -> list[Chapter]:
     return [chapter for chapter in every if (chapter.folder / "comparisons.csv").exists()]
 
 
+def sized(profile: str) -> list[Chapter]:
+    """The data sets that methods were trained on at several sizes."""
+    every = [Chapter(profile, data) for data in data_sets()]
+    return [chapter for chapter in every if (chapter.folder / "sizes.csv").exists()]
+
+
 def files(profile: str) -> list[Path]:
     """Every table that the notebook reads."""
-    return sorted(path for c in chapters(profile) for path in c.folder.glob("*.csv"))
+    folders = {each.folder for each in (*chapters(profile), *sized(profile))}
+    return sorted(path for folder in folders for path in folder.glob("*.csv"))
 
 
 def oriented(found: pd.DataFrame, one: str, other: str) -> tuple | None:

@@ -181,17 +181,26 @@ def across(by_size: dict[int, SeedsToo]) -> list[dict]:
 
 
 def table(rows: pd.DataFrame, question: str | None = None) -> pd.DataFrame:
-    """For reading: a row for each claim and score, a column for each data set, task and size.
+    """For reading: a row for each claim and score, a column for each data set, task, half and size.
 
-    A cell has the verdict, and the difference with its interval where there is one.
+    A cell has the verdict, and the difference with its interval where there is one. What is the
+    same in all heads is left out of them.
     """
     mine = rows if question is None else rows[rows.question == question]
+    varied = [name for name in ("data", "task", "half") if mine[name].nunique() > 1]
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for row in mine.itertuples():
         text = row.verdict
         if not pd.isna(row.difference_percent):
             text += f" ({row.difference_percent:+.1f} % [{row.low:+.1f}, {row.high:+.1f}])"
-        head = f"{row.data}, {row.task}, {row.n_train} (half {row.half})"
+        sizes = " / ".join(f"{int(n):,}" for n in str(row.n_train).split("/"))
+        head = ", ".join([*(getattr(row, name) for name in varied), sizes])
         cells.setdefault((row.claim, metric(row.metric).label), {})[head] = text.replace("-", "−")
     found = [{"claim": claim, "by": by} | found for (claim, by), found in cells.items()]
     return pd.DataFrame(found).fillna("–")
+
+
+def ends(rows: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts of the least and the largest size, and those across them."""
+    numbers = pd.to_numeric(rows.n_train, errors="coerce")
+    return rows[numbers.isna() | numbers.isin((numbers.min(), numbers.max()))]
