@@ -1,10 +1,11 @@
 """The figure "scattered data": what more training examples change, for each method."""
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cdvae.figures.style import STYLE, finished, legend_below, look_of, panels, plt, watermark
+from cdvae.figures.style import STYLE, finished, legend_below, look_of, panels, watermark
 from cdvae.methods import label, look, method, ordered
 from cdvae.runs.measures import metric
 
