@@ -65,7 +65,7 @@ def test_means_are_those_of_the_examples_that_are_kept(study):
         for metric, method in each:
             mine = (found.n_train == n) & (found.method == method) & (found.metric == metric)
             values = found[mine & (found.n_samples == 100)].sort_values("seed").value
-            assert np.allclose(each[metric, method].mean(0), values, rtol=1e-5)
+            assert np.allclose(each[metric, method].mean(0), values, rtol=3e-4)  # 16 bits
 
 
 def test_small_sets_are_the_beginnings_of_large_ones(study, monkeypatch):

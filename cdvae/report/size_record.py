@@ -1,8 +1,9 @@
 """What the study of sizes has found so far: `sizes.csv`, and beside it what it was made of.
 
 `sizes.csv` is tidy; `sizes.json` has the profile and the provenance of each run; and
-`sizes.safetensors` its scores of each test example, of which verdicts are drawn. Those of half B
-are in `sizes_b.…`. A run is in all three or does not count, so that a killed study goes on.
+`sizes.safetensors` its scores of each test example, of which verdicts are drawn, to three digits:
+there are hundreds of runs. Those of half B are in `sizes_b.…`. A run is in all three or does not
+count, so that a killed study goes on.
 """
 
 import json
@@ -28,6 +29,7 @@ COLUMNS = [
     *("profile", "data", "task", "method", "seed", "n_train", "metric"),
     *("n_samples", "value", "unit", "n_test"),
 ]
+KEPT = np.float16  # scores lie between 1e-4 and 1e4; costs a mean over examples some 1e-5
 Each = dict[tuple[str, str], np.ndarray]  # {(metric, method): scores (test examples, seeds)}
 
 
@@ -71,7 +73,7 @@ class Record:
         arrays = self.arrays()
         for metric in compared():
             values = each[metric].numpy().reshape(len(each[metric]), -1)[:, -1]  # of most draws
-            arrays[f"{name}/{metric}"] = np.ascontiguousarray(values)
+            arrays[f"{name}/{metric}"] = values.astype(KEPT)
         self.names["runs"] = sorted({*self.names["runs"], name})
         self.names["ids"][run.task] = list(experiment.fields(run.task)["test"].ids)
         with atomic(self.path.with_suffix(".safetensors")) as temporary:
@@ -94,7 +96,7 @@ class Record:
         if not path.exists():
             return {}
         with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}
+            return {name: file.get_tensor(name).astype(KEPT) for name in file.keys()}
 
     def tasks(self) -> list[str]:
         """The tasks that runs are recorded of."""
@@ -110,7 +112,10 @@ class Record:
                 for metric in compared():
                     place = found.setdefault(int(n), {})
                     place.setdefault((metric, method), []).append(arrays[f"{name}/{metric}"])
-        stacked = {n: {key: np.stack(v, 1) for key, v in by.items()} for n, by in found.items()}
+        stacked = {
+            n: {key: np.stack(v, 1).astype(np.float32) for key, v in by.items()}
+            for n, by in found.items()
+        }
         return dict(sorted(stacked.items()))
 
     def ids(self, task: str) -> tuple[str, ...]:
