@@ -101,7 +101,7 @@ def test_bound_of_the_spatial_model_by_hand():
 def test_a_canvas_paints_each_pixel_by_its_own_weights():
     """Pixel by pixel: offset plus the weighted sum of the rectified maps at its cell."""
     width, n, channels = 3, 2, 2
-    stretcher = Stretcher(1, channels, maps=5, width=width, fine=4)
+    stretcher = Stretcher(1, channels, maps=5, width=width, widths=(4, 4, 4))
     x_c, guides = torch.randn(2, 1, 32, 32), torch.randn(2, 5, 8, 8)
     maps = torch.randn(2 * n, width, 8, 8)
     seen = []

@@ -38,10 +38,10 @@ class Spatial:
 
     steps: int = 800  # of training
     widths: tuple = (48, 64)  # channels of the maps of each scale, 8 × 8 and 4 × 4
-    vector: int = 128  # width of what stands above the maps
+    vector: int = 96  # width of what stands above the maps
     codes_c: tuple = (16, 16, 64)  # of z_c at each scale, then of the vector
     codes_g: tuple = (0, 0, 16)  # of z_g; 0: none at that scale
-    fine: int = 16  # channels of the maps at full resolution, of x_c alone
+    pixels: tuple = (16, 32, 48)  # channels of what x_c alone gives, at 32 × 32, 16 × 16, 8 × 8
     sigma_c: float = 2.0  # deviation of P(x_c | z_c) …
     sigma_g: float = 2.0  # … and of P(x_g | z_g, z_c), in deviations of the field
     weight_c: float = 0.1  # of the bound on −log P(x_c)
@@ -89,7 +89,7 @@ class SpatialCDVAE(Model):
             {str(k): MapCode(s.widths[k], n) for k, n in enumerate(maps_g) if n}
         )
         self.decoder_g = Rising(top_g + top_c, tuple(maps_c), s.widths, s.dropout)
-        self.stretcher = Stretcher(channels_c, channels_g, maps_c[0], s.widths[0], s.fine)
+        self.stretcher = Stretcher(channels_c, channels_g, maps_c[0], s.widths[0], s.pixels)
 
     def q_c(self, x_c: Tensor) -> list[Gaussian]:
         """q(z_c | x_c) at each scale and of the vector, from standardised fields."""

@@ -31,10 +31,7 @@ class Rising(nn.Module):
         self.start = nn.Linear(vector, self.side**2 * widths[-1])
         self.guide = nn.ModuleList(nn.Conv2d(*n, 1) for n in zip(guides, widths, strict=True))
         self.blocks = nn.ModuleList(Residual(n, dropout) for n in widths[1:])
-        self.finer = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2))
-            for fine, coarse in pairwise(widths)
-        )
+        self.finer = nn.ModuleList(finer(coarse, fine) for fine, coarse in pairwise(widths))
 
     def forward(
         self, vector: Tensor, guides: list[Tensor], at_scale: Scale = same, n: int = 1
@@ -73,23 +70,42 @@ class Canvas(NamedTuple):
 
 
 class Stretcher(nn.Module):
-    """x_c and what is known of its cells -> a canvas, by convolutions at full resolution."""
+    """x_c and what is known of its cells -> a canvas.
 
-    def __init__(self, channels_c: int, channels_g: int, maps: int, width: int, fine: int):
+    Features of each pixel, from full resolution (side 32) by way of 16 down to 8, where z_c joins,
+    and up again: a pixel learns what thing it is part of.
+    widths: channels at 32, 16 and 8; maps: of z_c at 8 × 8; width: of the maps that are read.
+    """
+
+    def __init__(
+        self, channels_c: int, channels_g: int, maps: int, width: int, widths: tuple[int, int, int]
+    ):
         super().__init__()
-        self.channels, self.width = channels_g, width
-        self.start = nn.Conv2d(channels_c, fine, 3, padding=1)
-        self.lift = nn.Sequential(
-            nn.LeakyReLU(SLOPE), nn.Conv2d(maps, PATCH**2 * fine, 1), nn.PixelShuffle(PATCH)
+        whole, half, quarter = widths
+        self.width = width
+        self.start = nn.Conv2d(channels_c, whole, 3, padding=1)
+        self.coarser = nn.ModuleList(
+            nn.Conv2d(*n, 4, stride=2, padding=1) for n in ((whole, half), (half, quarter))
         )
-        self.blocks = nn.ModuleList(nn.Conv2d(fine, fine, 3, padding=1) for _ in range(2))
-        self.end = nn.Conv2d(fine, (width + 1) * channels_g, 1)
+        self.down = Residual(half)
+        self.guide = nn.Conv2d(maps, quarter, 1)
+        self.cells = Residual(quarter)
+        self.finer = nn.ModuleList(finer(*n) for n in ((quarter, half), (half, whole)))
+        self.up = nn.ModuleList(Residual(n) for n in (half, whole))
+        self.end = nn.Conv2d(whole, (width + 1) * channels_g, 1)
 
     def forward(self, x_c: Tensor, maps: Tensor) -> Canvas:
         """From standardised x_c (batch, C_c, 32, 32) and maps (batch, ., 8, 8)."""
-        h = self.start(x_c) + self.lift(maps)
-        for block in self.blocks:
-            h = h + block(leaky_relu(h, SLOPE))
-        pixels = pixel_unshuffle(self.end(leaky_relu(h, SLOPE)), PATCH).flatten(2)
+        whole = self.start(x_c)
+        half = self.down(self.coarser[0](leaky_relu(whole, SLOPE)))
+        cells = self.cells(self.coarser[1](leaky_relu(half, SLOPE)) + self.guide(maps))
+        half = self.up[0](half + self.finer[0](leaky_relu(cells, SLOPE)))
+        whole = self.up[1](whole + self.finer[1](leaky_relu(half, SLOPE)))
+        pixels = pixel_unshuffle(self.end(leaky_relu(whole, SLOPE)), PATCH).flatten(2)
         pixels = pixels.unflatten(1, (self.width + 1, -1)).permute(0, 3, 1, 2).flatten(0, 1)
         return Canvas(pixels[:, :1], pixels[:, 1:])
+
+
+def finer(n_in: int, n_out: int) -> nn.Sequential:
+    """Maps -> maps of twice the side."""
+    return nn.Sequential(nn.Conv2d(n_in, 4 * n_out, 1), nn.PixelShuffle(2))
