@@ -36,7 +36,7 @@ from cdvae.tools.registry import register
 class Spatial:
     """Settings. Scales run from the finest to the coarsest; codes end with the vector's size."""
 
-    steps: int = 800  # of training
+    steps: int = 500  # of training
     widths: tuple = (48, 64)  # channels of the maps of each scale, 8 × 8 and 4 × 4
     vector: int = 96  # width of what stands above the maps
     codes_c: tuple = (16, 16, 64)  # of z_c at each scale, then of the vector
