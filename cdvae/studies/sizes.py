@@ -7,6 +7,7 @@ trains and scores what is missing, smallest sizes first, and adds each run to
 sizes have the same validation and test examples, and small sets are the beginnings of large ones.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,14 +78,14 @@ def waiting(asked: Asked, record: Record) -> list[tuple[Experiment, Run, int]]:
             each = experiment(asked, n)
             methods = list(asked.methods or METHODS)
             runs = each.runs([task], methods, asked.seeds)
-            runs = [run for run in runs if not is_again(run, runs)]
+            runs = [run for run in runs if not is_again(run, each.profile.seeds)]
             found += [(each, r, n) for r in runs if not record.has(r, n, each.score_key(r))]
     return found
 
 
-def is_again(run: Run, runs: list[Run]) -> bool:
-    """Whether a run would be another seed of what has nothing random."""
-    return run.method == "nn" and run.seed != min(each.seed for each in runs)
+def is_again(run: Run, seeds: Sequence[int]) -> bool:
+    """Whether a run would repeat what has nothing random and stands under the first seed."""
+    return run.method == "nn" and run.seed != seeds[0]
 
 
 def run(asked: Asked, cluster: Crew | None = None) -> Path:
