@@ -29,7 +29,7 @@ def scattered(sizes: pd.DataFrame) -> Figure:
                 unit = " px²" * (task == "motion" and score == "best_error")
                 axis.set(title=task, ylabel=metric(score).head + unit)
         for axis in axes[-1]:
-            axis.set_xlabel("training examples")
+            axis.set_xlabel("thousands of training examples")
         legend_below(figure, *axes.flat, columns=COLUMNS)
         watermark(figure, shown.profile.iloc[0])
     return finished(figure)
@@ -51,6 +51,6 @@ def drawn(axis: Axes, mine: pd.DataFrame, score: str) -> None:
         )
         axis.plot(each.index, each["mean"], lw=1.2, **look_of(name, 4))
     axis.set_xscale("log")
-    axis.set_xticks(ticks, [f"{n:,}" for n in ticks])
+    axis.set_xticks(ticks, [f"{n / 1000:g}" for n in ticks])
     axis.minorticks_off()
     axis.grid(axis="y", lw=0.3)
