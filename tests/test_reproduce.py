@@ -19,7 +19,6 @@ from cdvae.runs.experiment import Experiment
 from cdvae.runs.parameters import PARAMETERS, checked
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
-from cdvae.tools.chunks import cores
 from cdvae.tools.errors import InputError
 from cdvae.tools.files import key_of
 
@@ -124,8 +123,7 @@ def test_killed_in_the_middle_it_goes_on(reproduced, tmp_path):
             victim.kill()
             break
     victim.wait()
-    assert workers or cores() == 1
-    assert not psutil.wait_procs(workers, timeout=20)[1]  # they end with it
+    assert workers and not psutil.wait_procs(workers, timeout=20)[1]  # they end with it
     assert not list(tmp_path.rglob("*.csv"))  # whole files or none
     asked = "evaluate --profile smoke --task resaturation --method gauss".split()
     done = forks.run("-m", "cdvae.cli", *asked, **places)
