@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from cdvae.dynamics import plots
-from cdvae.figures import idea, scores, studies
-from cdvae.report import chapters
+from cdvae.figures import idea, scores, studies, verdict_map
+from cdvae.report import chapters, size_verdicts
 from cdvae.runs.settings import load_profile
 from cdvae.tools.files import project_root
 
@@ -19,12 +19,16 @@ RESULTS = project_root() / "results"
 TUNED = chapters.committed("tuned", "coco")
 SCORES = pd.read_csv(RESULTS / "quick/scenes/scores.csv")
 SHAPES = RESULTS / "quick/shapes"
+SIZED = pd.read_csv(RESULTS / "tuned/tiny-imagenet/size_verdicts.csv")
+OTHERS = SIZED[SIZED.n_train == "4500"].assign(data="coco")
+WIDE = [each.assign(task=t) for each in (SIZED, OTHERS) for t in ("relighting", "resaturation")]
 PLOTS = {
     "idea": lambda: idea.idea(),
     "standing": lambda: studies.standing(TUNED, ("best_error", "energy_score")),
     "pairs": lambda: studies.forest(TUNED, ("best_error", "energy_score")),
     "ablations": lambda: studies.ablations(TUNED.read("ablations"), "photos"),
     "scattered": lambda: studies.scattered(TUNED.read("ablations")),
+    "verdicts": lambda: verdict_map.verdict_map(size_verdicts.shown(WIDE)),
     "trials": lambda: studies.trials({"relighting": TUNED.read("trials")}),
     "figure 4": lambda: scores.figure4(SCORES),
     "curves": lambda: scores.best_error_curves(SCORES),

@@ -74,6 +74,19 @@ def test_functions_agree_with_each_other():
     assert numbers.seeds("tuned/coco") >= numbers.seeds(place) > 0
 
 
+def test_functions_of_sizes_agree_with_each_other():
+    place = "tuned/tiny-imagenet/resaturation/gauss"
+    one, other = (numbers.at(place.replace("gauss", name), 31500) for name in ("gauss", "cvae"))
+    assert numbers.gap(place, "cvae", 31500) == pytest.approx(100 * (one / other - 1), abs=0.05)
+    assert numbers.settled(place, "cvae", 31500) in numbers.VERDICTS
+    few, many = (numbers.gap(place.replace("gauss", "mdn12"), "cvae", n) for n in (1000, 31500))
+    found = numbers.gap(place.replace("gauss", "mdn12"), "cvae", "few")
+    assert found == pytest.approx(few - many, abs=0.01)
+    for wrong in (lambda: numbers.gap(place, "cvae", 7), lambda: numbers.at(place, 7)):
+        with pytest.raises(LookupError, match="at size 7"):
+            wrong()
+
+
 def sources(text: str) -> list[str]:
     """The files that a caption names as its source."""
     named = re.findall(r"Sources?: ([^.]*(?:\.\w+[^.]*)*)\.", text)

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from scipy.stats import norm
 
 from cdvae.data.halves import half_of
-from cdvae.figures import by_size
+from cdvae.figures import by_size, verdict_map
 from cdvae.report import size_verdicts
 from cdvae.report.size_record import COLUMNS, Record, in_order, named, stem
 from cdvae.report.size_verdicts import SeedsToo
@@ -221,6 +222,36 @@ def test_the_table_says_the_verdict_with_its_interval():
 def test_the_ends_are_the_least_and_the_largest_size_and_what_compares_them():
     rows = pd.DataFrame({"n_train": ["1000", "4500", "31500", "1000 / 31500"]})
     assert list(size_verdicts.ends(rows).n_train) == ["1000", "31500", "1000 / 31500"]
+
+
+ROW = {"half": "A", "data": "coco", "task": "relighting", "n_train": 4500, "question": "1."}
+ROW |= {"claim": "one is better than another", "metric": "energy_score", "verdict": "holds"}
+ROW |= {"difference_percent": -3.14, "low": -4.0, "high": -2.0}
+
+
+def test_verdicts_at_a_glance_are_of_pairs_at_the_ends_and_of_the_last_half():
+    sizes = [ROW | {"n_train": n} for n in ("1000", "4500", "9000", "31500", "1000 / 31500")]
+    again = ROW | {"question": "4."}
+    no_pair = ROW | {"claim": "no control is best", "difference_percent": np.nan}
+    found = size_verdicts.shown([pd.DataFrame([*sizes, again, no_pair])])
+    assert list(found.n_train) == [1000, 4500, 31500] and set(found.question) == {"1."}
+    halves = [ROW, ROW | {"half": "B", "verdict": "undecided"}, ROW | {"data": "scenes"}]
+    found = size_verdicts.shown([pd.DataFrame(halves)])
+    assert list(zip(found.data, found.half, strict=True)) == [("coco", "B"), ("scenes", "A")]
+
+
+def test_the_map_has_a_cell_for_each_verdict_under_its_score():
+    rows = [ROW, ROW | {"data": "scenes", "verdict": "does not hold", "difference_percent": 2.0}]
+    rows += [ROW | {"metric": "best_error", "verdict": "undecided", "difference_percent": 0.26}]
+    figure = verdict_map.verdict_map(pd.DataFrame(rows))
+    energy, error = figure.axes
+    for axis, says in ((energy, ["−3.1", "+2.0"]), (error, ["+0.3"])):
+        cells = axis.patches
+        assert [text.get_text() for text in axis.texts if text.get_text() in says] == says
+        assert len(cells) == len(says)
+    colours = [to_hex(cell.get_facecolor()).upper() for cell in energy.patches]
+    assert colours == [verdict_map.SHADES["holds"], verdict_map.SHADES["does not hold"]]
+    assert [text.get_text() for text in energy.get_xticklabels()] == ["4.5", "4.5"]
 
 
 def test_rows_are_in_the_order_of_the_tables():

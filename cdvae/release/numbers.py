@@ -174,6 +174,46 @@ def verdict(place: str, claim: str) -> str:
     return mine.verdict.iloc[0]
 
 
+def at_size(place: str, other: str, n: int | str, by: str) -> Any:
+    """The row of the verdicts by size on "profile/data/task/method" against another method.
+
+    n: how many training examples, or "few": whether it stands better where these are few. Of half
+    B where that is scored.
+    """
+    folder, task, one = place.rsplit("/", 2)
+    found = table(f"{folder}/size_verdicts.csv")
+    words = "is better than {}" if n != "few" else "stands better against {} where data are few"
+    mine = (found.task == task) & (found.claim == f"{label(one)} {words.format(label(other))}")
+    mine &= (found.metric == by) & ((n == "few") | (found.n_train.astype(str) == str(n)))
+    mine = found[mine].sort_values("half", ascending=False)
+    if not len(mine):
+        raise LookupError(f"{place} was not compared with {other} by {by} at size {n}")
+    return mine.iloc[0]
+
+
+def gap(place: str, other: str, n: int | str, by: str = "best_error") -> float:
+    """By how many per cent a score is above another method's at a size; if "few", by how many
+    points less than at the largest."""
+    return float(at_size(place, other, n, by).difference_percent)
+
+
+def settled(place: str, other: str, n: int | str, by: str = "best_error") -> str:
+    """The verdict on "is better" at a size."""
+    return str(at_size(place, other, n, by).verdict)
+
+
+def at(place: str, n: int, name: str = "best_error", seed: int | None = None) -> float:
+    """A score of "profile/data/task/method" at 100 samples and a size, as tables show it; half A."""
+    folder, task, whose = place.rsplit("/", 2)
+    found = table(f"{folder}/sizes.csv")
+    mine = (found.task == task) & (found.method == whose) & (found.metric == name)
+    mine &= (found.n_samples == 100) & (found.n_train == n)
+    mine = found[mine if seed is None else mine & (found.seed == seed)]
+    if not len(mine):
+        raise LookupError(f"no {name} of {place} at size {n}")
+    return metric(name).scale * float(mine.value.mean())
+
+
 def printed(task: str, whose: str, column: int | str = 100) -> float:
     """What the paper's Tables 2–4 print: the error of so many samples, or "variance"; × 10⁻²."""
     return paper.TABLES[task][whose][[*COUNTS, "variance"].index(column)]
@@ -200,6 +240,7 @@ NAMES: dict[str, Callable] = {
     for each in (
         *(value, entry, score, error, variance, energy, more, less, examples, seeds, pair),
         *(below, above, better, first, change),
+        *(gap, settled, at),
         *(verdict, printed, count, setting, abs, min, max, len, sum, all, any, round),
     )
 }

@@ -12,7 +12,12 @@ from cdvae.report.paper import LAYERS
 from cdvae.report.results import results_folder
 from cdvae.tools.files import project_root
 
-NAMES = {"coco": "photos", "scenes": "built-in world", "ucf101": "clips"}  # in heads of columns
+NAMES = {  # in heads of columns
+    "coco": "COCO",
+    "tiny-imagenet": "Tiny ImageNet",
+    "ucf101": "UCF101",
+    "scenes": "built-in world",
+}
 
 
 class Chapter:

@@ -23,15 +23,18 @@ COLUMNS = [
 ]
 NAME = "size_verdicts.csv"
 SCORES = ("best_error", "energy_score")  # that methods are compared by
+MIDDLE = 4_500  # the size that all data sets have
 TIES, DEPTH = "1. ties against CVAE", "2. deep against shallow"
 MIXTURE, JOINT = "3. mixture against Gaussian", "4. joint against conditional as n shrinks"
 CONTROL, PAPER = "5. controls", "the paper's"
+OWN = "6. codes in space against their rivals"  # CVAE is among those of the fourth question
 PAIRS = (  # question, and of which method it is claimed that it is better than which
     *((TIES, tie, other) for other in ("cvae-paper", "cvae") for tie in ("gauss", "mdn12")),
     (DEPTH, "gauss", "shallow-wide"),
     (MIXTURE, "mdn12", "gauss"),
     (MIXTURE, "mdn12-normalised", "gauss-exact"),
     *((JOINT, joint, "cvae") for joint in ("mdn12", "jmvae", "cdvae-spatial")),
+    *((OWN, "cdvae-spatial", other) for other in ("nn", "fm", "unet")),
 )
 
 
@@ -198,6 +201,21 @@ def table(rows: pd.DataFrame, question: str | None = None) -> pd.DataFrame:
         cells.setdefault((row.claim, metric(row.metric).label), {})[head] = text.replace("-", "−")
     found = [{"claim": claim, "by": by} | found for (claim, by), found in cells.items()]
     return pd.DataFrame(found).fillna("–")
+
+
+def shown(every: list[pd.DataFrame]) -> pd.DataFrame:
+    """Of the verdicts of all data sets those on pairs at the least, the middle and the largest
+    size, each claim once; of a task that has them, those of half B alone."""
+    rows = pd.concat(every, ignore_index=True)
+    rows = rows.assign(n_train=pd.to_numeric(rows.n_train, errors="coerce"))
+    rows = rows[rows.n_train.notna() & rows.difference_percent.notna()].astype({"n_train": int})
+    rows = rows.drop_duplicates(["half", "data", "task", "n_train", "claim", "metric"])
+    found = []
+    for _, mine in rows.groupby(["data", "task"], sort=False):
+        last = mine[mine.half == mine.half.max()]
+        sizes = {last.n_train.min(), MIDDLE, last.n_train.max()}
+        found.append(last[last.n_train.isin(sizes)])
+    return pd.concat(found)
 
 
 def ends(rows: pd.DataFrame) -> pd.DataFrame:
