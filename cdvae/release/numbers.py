@@ -203,7 +203,7 @@ def settled(place: str, other: str, n: int | str, by: str = "best_error") -> str
 
 
 def at(place: str, n: int, name: str = "best_error", seed: int | None = None) -> float:
-    """A score of "profile/data/task/method" at 100 samples and a size (half A), as tables show it."""
+    """A score of "profile/data/task/method" at 100 samples and a size on half A, as in tables."""
     folder, task, whose = place.rsplit("/", 2)
     found = table(f"{folder}/sizes.csv")
     mine = (found.task == task) & (found.method == whose) & (found.metric == name)
