@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cdvae.release import numbers
+from cdvae.release import lookups, numbers
 
 ROOT = Path(__file__).parents[1]
 ERROR = "error('tuned/coco/relighting/cvae')"
@@ -63,26 +63,26 @@ def test_what_is_wrong_is_said():
 
 def test_functions_agree_with_each_other():
     place = "tuned/coco/relighting/cvae"
-    difference, low, high, which = numbers.pair(place, "nn")
-    expected = numbers.error(place) - numbers.error("tuned/coco/relighting/nn")
+    difference, low, high, which = lookups.pair(place, "nn")
+    expected = lookups.error(place) - lookups.error("tuned/coco/relighting/nn")
     assert difference == pytest.approx(expected, abs=1e-3)
     assert low < difference < high < 0 and which == "better"
-    assert numbers.pair("tuned/coco/relighting/nn", "cvae")[:3] == (-difference, -high, -low)
-    assert numbers.more(110, 100) == pytest.approx(10)
-    assert numbers.less(90, 100) == pytest.approx(10)
-    assert numbers.first("tuned/coco/relighting") == "CVAE"
-    assert numbers.seeds("tuned/coco") >= numbers.seeds(place) > 0
+    assert lookups.pair("tuned/coco/relighting/nn", "cvae")[:3] == (-difference, -high, -low)
+    assert lookups.more(110, 100) == pytest.approx(10)
+    assert lookups.less(90, 100) == pytest.approx(10)
+    assert lookups.first("tuned/coco/relighting") == "CVAE"
+    assert lookups.seeds("tuned/coco") >= lookups.seeds(place) > 0
 
 
 def test_functions_of_sizes_agree_with_each_other():
     place = "tuned/tiny-imagenet/resaturation/gauss"
-    one, other = (numbers.at(place.replace("gauss", name), 31500) for name in ("gauss", "cvae"))
-    assert numbers.gap(place, "cvae", 31500) == pytest.approx(100 * (one / other - 1), abs=0.05)
-    assert numbers.settled(place, "cvae", 31500) in numbers.VERDICTS
-    few, many = (numbers.gap(place.replace("gauss", "mdn12"), "cvae", n) for n in (1000, 31500))
-    found = numbers.gap(place.replace("gauss", "mdn12"), "cvae", "few")
+    one, other = (lookups.at(place.replace("gauss", name), 31500) for name in ("gauss", "cvae"))
+    assert lookups.gap(place, "cvae", 31500) == pytest.approx(100 * (one / other - 1), abs=0.05)
+    assert lookups.settled(place, "cvae", 31500) in numbers.VERDICTS
+    few, many = (lookups.gap(place.replace("gauss", "mdn12"), "cvae", n) for n in (1000, 31500))
+    found = lookups.gap(place.replace("gauss", "mdn12"), "cvae", "few")
     assert found == pytest.approx(few - many, abs=0.01)
-    for wrong in (lambda: numbers.gap(place, "cvae", 7), lambda: numbers.at(place, 7)):
+    for wrong in (lambda: lookups.gap(place, "cvae", 7), lambda: lookups.at(place, 7)):
         with pytest.raises(LookupError, match="at size 7"):
             wrong()
 

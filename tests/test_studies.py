@@ -1,6 +1,7 @@
 """The studies behind the verdicts: search, limits and cost, on cases with known answers."""
 
 import json
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -10,9 +11,10 @@ from scoringrules import es_ensemble
 from cdvae.data.fields import task_named
 from cdvae.dvae import DVAE
 from cdvae.methods import method
+from cdvae.methods.flow_matching import Flow
 from cdvae.model import CDVAE
 from cdvae.runs.settings import load_profile
-from cdvae.studies import cost, limits, search
+from cdvae.studies import cost, evaluations, limits, search
 from cdvae.ties import GaussianTie
 
 
@@ -107,3 +109,24 @@ def test_a_code_of_the_answer_replaces_the_tied_one():
         float((expected - x_g).square().mean()), rel=0.1
     )
     assert measured["best of 100, top code of the answer"] <= measured["reconstruction"] * 1.01
+
+
+class Noise:
+    """A stand-in for flow matching: draws of Gaussian noise, less of it with more evaluations."""
+
+    settings = Flow()
+
+    def sample(self, x_c, n, generator):
+        shape = (len(x_c), n, 1, 32, 32)
+        return torch.randn(shape, generator=generator) / self.settings.evaluations
+
+
+def test_flow_matching_is_scored_by_evaluations(monkeypatch):
+    x = torch.zeros(3, 1, 32, 32)
+    fields = {"valid": SimpleNamespace(x_c=x, x_g=x)}
+    experiment = SimpleNamespace(model=lambda _: Noise(), fields=lambda _: fields, device="cpu")
+    rows = evaluations.of_task(experiment, "resaturation", 0)
+    assert [row[1] for row in rows] == list(evaluations.NUMBERS) and rows[0][2] == 3
+    for _, number, _, error, energy in rows:  # E|X| − ½ E|X − X'| of 1,024 numbers
+        assert energy == pytest.approx(32 * (1 - 2**-0.5) / number, rel=0.02)
+        assert error == pytest.approx(number**-2, rel=0.15) and error < number**-2

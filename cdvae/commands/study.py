@@ -62,6 +62,10 @@ def add_to(commands) -> None:
     one = actions.add_parser("cost", help="parameters, and the time of a hundred samples")
     place(one, "tuned")
     one.set_defaults(action=cost)
+    one = actions.add_parser("evaluations", help="flow matching by evaluations of its network")
+    place(one, "tuned")
+    one.add_argument("--tasks", nargs="+", help="default: all that the data have")
+    one.set_defaults(action=evaluations)
     one = actions.add_parser("scaling", help="the measured runs on 10, 100 and 1,000 workers")
     one.set_defaults(action=scaling)
     one = actions.add_parser("upsampling", help="ways of upsampling, on photos")
@@ -150,6 +154,12 @@ def cost(options: argparse.Namespace) -> None:
     from cdvae.studies import cost
 
     show(cost.run(options.profile, options.data))
+
+
+def evaluations(options: argparse.Namespace) -> None:
+    from cdvae.studies import evaluations
+
+    show(evaluations.run(options.profile, options.data, options.root, options.tasks))
 
 
 def scaling(options: argparse.Namespace) -> None:

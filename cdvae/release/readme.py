@@ -12,7 +12,7 @@ from cdvae.data.sources import data_set
 from cdvae.figures import captions
 from cdvae.figures.style import picture_at
 from cdvae.methods import label, ordered
-from cdvae.release import notebooks, numbers
+from cdvae.release import lookups, notebooks, numbers
 from cdvae.report.paper import LAYERS
 from cdvae.report.results import cell, summary
 from cdvae.runs.measures import metric
@@ -57,7 +57,7 @@ def tables_block() -> str:
         place = f"{profile}/{data}"
         if not (project_root() / "results" / place / "scores.csv").exists():
             continue
-        scores = numbers.table(f"{place}/scores.csv")
+        scores = lookups.table(f"{place}/scores.csv")
         parts.append(f"### {headed(data_set(data).title)}\n")
         parts.append(f"Profile `{profile}`; {sizes(scores)}.\n")
         for task in [task for task in LAYERS if task in set(scores.task)]:
