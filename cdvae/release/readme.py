@@ -12,7 +12,7 @@ from cdvae.data.sources import data_set
 from cdvae.figures import captions
 from cdvae.figures.style import picture_at
 from cdvae.methods import label, ordered
-from cdvae.release import lookups, notebooks, numbers
+from cdvae.release import lookups, notebooks, numbers, sized
 from cdvae.report.paper import LAYERS
 from cdvae.report.results import cell, summary
 from cdvae.runs.measures import metric
@@ -131,7 +131,12 @@ def between(text: str, name: str, block: str) -> str:
 
 BLOCKS = {
     "README.md": {"contents": contents_block},
-    "RESULTS.md": {"samples": samples_block, "tables": tables_block},
+    "RESULTS.md": {
+        "samples": samples_block,
+        "tables": tables_block,
+        "sizes": sized.sizes_block,
+        "cost": sized.cost_block,
+    },
     "notebooks/CLUSTER.md": {"scaling": scaling_block},
 }
 
