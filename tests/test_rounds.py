@@ -7,12 +7,13 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from cdvae.commands import study
 from cdvae.methods import learned, method
 from cdvae.runs.settings import load_profile
 from cdvae.studies import rounds, spaces
-from cdvae.tools.files import InputError
+from cdvae.tools.files import InputError, project_root
 
 
 def test_every_learned_method_is_searched_or_follows_one_that_is():
@@ -139,3 +140,15 @@ def test_an_optimum_that_stays_at_an_edge_is_told(small, monkeypatch, capsys):
 def test_a_method_that_is_not_searched_is_named():
     with pytest.raises(InputError, match="'nn' is not searched: choose from cvae, shallow"):
         rounds.run("scenes", None, ["resaturation"], ["nn"])
+
+
+def test_short_trials_order_settings_as_the_rules_say():
+    folder = project_root() / "results/tuned"
+    made = pd.read_csv(folder / "tiny-imagenet/trials_by_length.csv")
+    short, long = made.pivot(index="changes", columns="steps", values="criterion").to_numpy().T
+    said = f"rank correlation {spearmanr(short, long).statistic:.2f}"
+    assert len(short) == 8 and said in (folder / "RULES.md").read_text(encoding="utf-8")
+    first = long[short.argmin()]
+    assert sorted(long).index(first) == 1 and first / long.min() - 1 == pytest.approx(
+        0.01, abs=5e-3
+    )
