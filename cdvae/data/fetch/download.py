@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cdvae.data.fetch import tiny
 from cdvae.data.fetch.unpack import rar_unpacker, unpack_rar, unpack_zip
 from cdvae.tools.files import InputError, sha256, write_text, writing
 
@@ -37,6 +38,7 @@ class Archive:
         return self.url.rpartition("/")[2]
 
 
+# Tiny ImageNet's: its size and hash as several projects that fetched it state them independently.
 # Sizes and hashes of COCO's files and UCF101's lists: tensorflow/datasets, url_checksums/coco.txt
 # and ucf101.txt. Hash of UCF101.rar: pytorch/vision, prototype/datasets/_builtin/ucf101.py (its
 # hash of the lists agrees); its size: the server's Content-Length, as others report it.
@@ -63,6 +65,14 @@ ARCHIVES = {
             13_600_000_000,
         ),
     ),
+    "tiny-imagenet": (
+        Archive(
+            "http://cs231n.stanford.edu/tiny-imagenet-200.zip",
+            248_100_043,
+            "6198c8ae015e2b3e007c7841da39ec069199b9aa3bfa943a462022fe5e43c821",
+            500_000_000,
+        ),
+    ),
     "ucf101": (
         Archive(
             f"{UCF}/UCF101TrainTestSplits-RecognitionTask.zip",
@@ -80,13 +90,14 @@ ARCHIVES = {
 }
 
 
-def fetch(name: str, root: Path, say: Callable[[str], None] = print) -> None:
-    """Bring "coco" or "ucf101" into the folder `root`, in the layout that its readers expect.
+def fetch(name: str, root: Path, say: Callable[[str], None] = print, kept: bool = False) -> None:
+    """Bring "coco", "tiny-imagenet" or "ucf101" into the folder `root`, as its readers expect it.
 
     What is there already is left alone; an interrupted download or unpacking goes on where it
     was. Each archive is checked against its published hash, unpacked, and removed; a note of its
-    hash stays in `root/archives/`. An archive put there by hand is used. Raises InputError, with
-    one sentence that names the remedy, where the network, the disk, a hash or an unpacker fails.
+    hash stays in `root/archives/`. An archive put there by hand is used. kept: of Tiny
+    ImageNet only the photos that the project's own results are of. Raises InputError, with one
+    sentence that names the remedy, where the network, the disk, a hash or an unpacker fails.
     """
     if name not in ARCHIVES:
         raise InputError(f"no data set '{name}' to fetch: choose from {', '.join(ARCHIVES)}")
@@ -102,6 +113,8 @@ def fetch(name: str, root: Path, say: Callable[[str], None] = print) -> None:
         digest = verify(archive, path, say)
         say(f"unpacking {path.name}")
         (unpack_rar if path.suffix == ".rar" else unpack_zip)(path, Path(root))
+        if name == "tiny-imagenet":
+            tiny.arrange(Path(root), kept)
         write_text(note_of(archive, root), f"{digest}  {archive.name}\n")
         path.unlink()
     say(f"{name} is in {root}")
