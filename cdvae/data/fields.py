@@ -95,13 +95,14 @@ def save(fields: Fields, path: Path) -> None:
         save_file(tensors, temporary, metadata={"fields": json.dumps(about)})
 
 
-def load(path: Path, semantics: bool = True) -> Fields:
-    """Read what `save` wrote; without labels and layout unless `semantics`."""
+def load(path: Path, semantics: bool = True, n: int = 0) -> Fields:
+    """Read the first n examples (0: all) of what `save` wrote; without labels and layout unless
+    `semantics`."""
     with safe_open(path, framework="pt") as file:
         about = json.loads(file.metadata()["fields"])
         names = [name for name in file.keys() if semantics or name != "semantics"]
-        tensors = {name: file.get_tensor(name) for name in names}
-    task, ids = task_named(about["task"]), tuple(about["ids"])
+        tensors = {name: file.get_slice(name)[: n or None] for name in names}
+    task, ids = task_named(about["task"]), tuple(about["ids"])[: n or None]
     if not semantics:
         tensors["semantics"], about["n_labels"] = torch.zeros(len(ids), 0), 0
     return Fields(task, **tensors, n_labels=about["n_labels"], ids=ids)

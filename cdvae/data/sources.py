@@ -97,22 +97,25 @@ def plan(source: Source, task: Task) -> Plan:
     return Plan(source, task, key)
 
 
-def load(plan: Plan, semantics: bool = True) -> dict[str, Fields]:
+def load(plan: Plan, semantics: bool = True, n_used: int = 0) -> dict[str, Fields]:
     """Fields of the train, valid and test splits, from the cache where they are there.
 
     Validation examples come out of the training part of a source, never out of its test part.
-    semantics: whether labels and layout come along, which can be larger than the layers.
+    semantics: whether labels and layout come along, which can be larger than the layers. n_used:
+    how many of the training examples to read, the first; 0: all.
     """
-    return {split: load_split(plan, split, semantics) for split in SPLITS}
+    first = {"train": n_used}
+    return {split: load_split(plan, split, semantics, first.get(split, 0)) for split in SPLITS}
 
 
-def load_split(plan: Plan, split: str, semantics: bool = True) -> Fields:
-    """Fields of one split, with their exact conditional where it is known."""
+def load_split(plan: Plan, split: str, semantics: bool = True, n: int = 0) -> Fields:
+    """Fields of the first n examples of a split (0: all), with their exact conditional where it
+    is known."""
     entry, request = data_set(plan.source.name), plan.request()
     path = plan.file(split)
     if not is_whole(path):
         fields.save(entry.maker(plan.task.name)(request, split), path)
-    found = fields.load(path, semantics)
+    found = fields.load(path, semantics, n)
     if entry.truth is None:
         return found
     return replace(found, truth=entry.truth(request, split, len(found)))

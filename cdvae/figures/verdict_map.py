@@ -13,6 +13,7 @@ from cdvae.runs.measures import metric
 SHADES = {"holds": COLOURS["better"], "does not hold": COLOURS["worse"], "undecided": "#DDDDDD"}
 WIDE, HIGH = 0.4, 0.22  # inches of a cell
 CLAIMS, HEADS = 2.2, 1.2  # inches of what stands beside the cells, and above and below them
+PANEL = 1.8  # inches that a panel is wide at least
 LEVELS = (15, 28)  # points at which data sets and tasks stand above the cells
 
 
@@ -24,7 +25,8 @@ def verdict_map(rows: pd.DataFrame) -> Figure:
     """
     scores, claims = dict.fromkeys(rows.metric), list(dict.fromkeys(rows.claim))
     places = sorted(set(zip(rows.task, rows.data, rows.n_train, strict=True)), key=order(rows))
-    size = (CLAIMS + len(scores) * WIDE * len(places), HEADS + HIGH * len(claims))
+    wide = max(PANEL, WIDE * len(places))
+    size = (CLAIMS + len(scores) * wide, HEADS + HIGH * len(claims))
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             1, len(scores), sharey=True, figsize=size, squeeze=False, layout="constrained"
@@ -55,7 +57,8 @@ def cells(axis: Axes, rows: pd.DataFrame, claims: list[str], places: list[tuple]
         colour = "black" if row.verdict == "undecided" else "white"
         axis.text(x + 0.47, y + 0.47, text, ha="center", va="center", color=colour)
     axis.set(xlim=(0, len(places)), ylim=(len(claims), 0))
-    axis.set_yticks([y + 0.5 for y in range(len(claims))], claims)
+    said = [claim.replace("is better than", "beats") for claim in claims]
+    axis.set_yticks([y + 0.5 for y in range(len(claims))], said)
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
 

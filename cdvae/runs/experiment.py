@@ -110,8 +110,10 @@ class Experiment(Store):
         return self._loaded[1]
 
     def labelled(self, task: str, semantics: bool = True) -> dict[str, Fields]:
-        """The splits of a task read anew, with labels and layout unless told otherwise."""
-        return scored_half(sources.load(self.plan(task), semantics), self.profile.half)
+        """The splits of a task read anew, of the training split the first `n_used` examples; with
+        labels and layout unless told otherwise."""
+        found = sources.load(self.plan(task), semantics, self.settings(task).n_used)
+        return scored_half(found, self.profile.half)
 
     def forget(self) -> None:
         """Let go of the data of the present task."""
@@ -156,7 +158,7 @@ class Experiment(Store):
         return [path.with_suffix(".safetensors"), path]
 
     def shown_in_training(self, task: str, semantics: bool = True) -> Fields:
-        """The training split: its first `n_used` examples, with mirror images if `flips`.
+        """The training split, with mirror images if `flips`.
 
         semantics: whether labels and layout, which can be larger than the layers, come along.
         """
@@ -165,8 +167,6 @@ class Experiment(Store):
             return load_with_flips(self.plan(task).file("train"), settings.n_used)
         if not semantics:
             train = replace(train, semantics=train.semantics[:, :0], n_labels=0)
-        if settings.n_used:
-            train = train.rows(torch.arange(len(train)) < settings.n_used)
         return with_flips(train) if settings.flips else train
 
     def examples(self, task: str, split: str, n_code: int = 0) -> Examples:
@@ -258,13 +258,8 @@ class Experiment(Store):
             save_file({name: value.contiguous() for name, value in each.items()}, temporary)
         about |= {"score_seconds": seconds, "score_peak_memory_mb": peak_memory_mb(self.device)}
         about |= {"score_circumstances": circumstances(self.device), "key": self.score_key(run)}
-        sizes = {"train": self.n_train(run.task), "test": len(each["variance"])}
+        sizes = {"train": len(self.fields(run.task)["train"]), "test": len(each["variance"])}
         return {"rows": rows, "provenance": about, "sizes": sizes}
-
-    def n_train(self, task: str) -> int:
-        """How many examples the methods are trained on; mirror images do not count."""
-        n, used = len(self.fields(task)["train"]), self.settings(task).n_used
-        return min(n, used or n)
 
     def each_score(self, run: Run) -> dict[str, Tensor]:
         """The scores of each test example of a finished run (`metrics.score_samples`)."""

@@ -93,7 +93,7 @@ def table(
     Returns the rows and the provenance of each variant's runs.
     """
     plain = load_profile(profile_name)
-    n_train = Experiment(plain, data, root).n_train(task)
+    n_train = len(Experiment(plain, data, root).fields(task)["train"])
     asked = []
     for variant in variants(task, plain, n_train):
         experiment = Experiment(load_profile(profile_name, **variant.changes), data, root, device)
