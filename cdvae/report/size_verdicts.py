@@ -103,11 +103,16 @@ def pairs(each: SeedsToo) -> list[dict]:
                 n = each.length((one, other))
                 drawn = relative(each, score, one, other, n)
                 gap = 100 * (each.mean(score, one, n) / each.mean(score, other, n) - 1)
-                claim = f"{label(one)} is better than {label(other)}"
+                claim = said(one, other)
                 about = {"question": question, "claim": claim, "metric": score}
                 n_seeds = min(each.seeds(one), each.seeds(other))
                 rows.append(about | judged(drawn, gap) | {"n_seeds": n_seeds, "n_test": n})
     return rows
+
+
+def said(one: str, other: str) -> str:
+    """The claim that one method is better than another."""
+    return f"{label(one)} is better than {label(other)}"
 
 
 def relative(each: SeedsToo, score: str, one: str, other: str, n: int) -> np.ndarray:
@@ -215,7 +220,8 @@ def shown(every: list[pd.DataFrame]) -> pd.DataFrame:
         last = mine[mine.half == mine.half.max()]
         sizes = {last.n_train.min(), MIDDLE, last.n_train.max()}
         found.append(last[last.n_train.isin(sizes)])
-    return pd.concat(found)
+    order = {said(one, other): number for number, (_, one, other) in enumerate(PAIRS[::-1])}
+    return pd.concat(found).sort_values("claim", key=lambda c: -c.map(order), kind="stable")
 
 
 def ends(rows: pd.DataFrame) -> pd.DataFrame:
