@@ -216,12 +216,9 @@ def test_the_table_says_the_verdict_with_its_interval():
     )
     others = [row, row | {"data": "scenes"}, row | {"n_train": "1000 / 4500"}]
     found = size_verdicts.table(pd.DataFrame(others))
-    assert list(found)[2:] == ["coco, 4,500", "scenes, 4,500", "coco, 1,000 / 4,500"]
-
-
-def test_the_ends_are_the_least_and_the_largest_size_and_what_compares_them():
-    rows = pd.DataFrame({"n_train": ["1000", "4500", "31500", "1000 / 31500"]})
-    assert list(size_verdicts.ends(rows).n_train) == ["1000", "31500", "1000 / 31500"]
+    assert list(found)[2:] == ["coco, 4,500", "coco, 1,000 / 4,500", "scenes, 4,500"]
+    nearly = size_verdicts.table(pd.DataFrame([row | {"difference_percent": -0.03}]))
+    assert nearly["4,500"].iloc[0] == "holds (0.0 % [−4.0, −2.0])"
 
 
 ROW = {"half": "A", "data": "coco", "task": "relighting", "n_train": 4500, "question": "1."}

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from cdvae.figures.studies import COLOURS
 from cdvae.figures.style import STYLE, finished
 from cdvae.report.chapters import NAMES
+from cdvae.report.size_verdicts import signed
 from cdvae.runs.measures import metric
 
 SHADES = {"holds": COLOURS["better"], "does not hold": COLOURS["worse"], "undecided": "#DDDDDD"}
@@ -53,9 +54,15 @@ def cells(axis: Axes, rows: pd.DataFrame, claims: list[str], places: list[tuple]
     for row in rows.itertuples():
         x, y = places.index((row.task, row.data, row.n_train)), claims.index(row.claim)
         axis.add_patch(plt.Rectangle((x, y), 0.95, 0.92, color=SHADES[row.verdict], lw=0))
-        text = f"{row.difference_percent:+.1f}".replace("-", "−")
         colour = "black" if row.verdict == "undecided" else "white"
-        axis.text(x + 0.47, y + 0.47, text, ha="center", va="center", color=colour)
+        axis.text(
+            x + 0.47,
+            y + 0.47,
+            signed(row.difference_percent),
+            ha="center",
+            va="center",
+            color=colour,
+        )
     axis.set(xlim=(0, len(places)), ylim=(len(claims), 0))
     said = [claim.replace("is better than", "beats") for claim in claims]
     axis.set_yticks([y + 0.5 for y in range(len(claims))], said)

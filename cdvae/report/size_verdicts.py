@@ -197,15 +197,26 @@ def table(rows: pd.DataFrame, question: str | None = None) -> pd.DataFrame:
     mine = rows if question is None else rows[rows.question == question]
     varied = [name for name in ("data", "task", "half") if mine[name].nunique() > 1]
     cells: dict[tuple[str, str], dict[str, str]] = {}
+    places = {}
     for row in mine.itertuples():
         text = row.verdict
         if not pd.isna(row.difference_percent):
-            text += f" ({row.difference_percent:+.1f} % [{row.low:+.1f}, {row.high:+.1f}])"
-        sizes = " / ".join(f"{int(n):,}" for n in str(row.n_train).split("/"))
-        head = ", ".join([*(getattr(row, name) for name in varied), sizes])
-        cells.setdefault((row.claim, metric(row.metric).label), {})[head] = text.replace("-", "−")
+            low, high = signed(row.low), signed(row.high)
+            text += f" ({signed(row.difference_percent)} % [{low}, {high}])"
+        numbers = [int(n) for n in str(row.n_train).split("/")]
+        place = [getattr(row, name) for name in varied]
+        head = ", ".join([*place, " / ".join(f"{n:,}" for n in numbers)])
+        places[head] = (place, len(numbers), numbers)
+        cells.setdefault((row.claim, metric(row.metric).label), {})[head] = text
     found = [{"claim": claim, "by": by} | found for (claim, by), found in cells.items()]
-    return pd.DataFrame(found).fillna("–")
+    heads = sorted(places, key=lambda head: places[head])
+    return pd.DataFrame(found, columns=["claim", "by", *heads]).fillna("–")
+
+
+def signed(per_cent: float) -> str:
+    """A difference in per cent, as it is printed."""
+    text = f"{per_cent:+.1f}".replace("-", "−")
+    return "0.0" if text in ("−0.0", "+0.0") else text
 
 
 def shown(every: list[pd.DataFrame]) -> pd.DataFrame:
@@ -222,9 +233,3 @@ def shown(every: list[pd.DataFrame]) -> pd.DataFrame:
         found.append(last[last.n_train.isin(sizes)])
     order = {said(one, other): number for number, (_, one, other) in enumerate(PAIRS[::-1])}
     return pd.concat(found).sort_values("claim", key=lambda c: -c.map(order), kind="stable")
-
-
-def ends(rows: pd.DataFrame) -> pd.DataFrame:
-    """The verdicts of the least and the largest size, and those across them."""
-    numbers = pd.to_numeric(rows.n_train, errors="coerce")
-    return rows[numbers.isna() | numbers.isin((numbers.min(), numbers.max()))]
