@@ -16,6 +16,7 @@ from cdvae.methods import label, method
 from cdvae.metrics import COUNTS
 from cdvae.report import paper
 from cdvae.report.chapters import oriented, over_variants
+from cdvae.report.size_verdicts import said, said_of_few
 from cdvae.runs.measures import metric
 from cdvae.runs.settings import load_profile
 from cdvae.tools.files import project_root
@@ -159,8 +160,8 @@ def at_size(place: str, other: str, n: int | str, by: str) -> Any:
     """
     folder, task, one = place.rsplit("/", 2)
     found = table(f"{folder}/size_verdicts.csv")
-    words = "is better than {}" if n != "few" else "stands better against {} where data are few"
-    mine = (found.task == task) & (found.claim == f"{label(one)} {words.format(label(other))}")
+    claim = said_of_few(one, other) if n == "few" else said(one, other)
+    mine = (found.task == task) & (found.claim == claim)
     mine &= (found.metric == by) & ((n == "few") | (found.n_train.astype(str) == str(n)))
     mine = found[mine].sort_values("half", ascending=False)
     if not len(mine):

@@ -58,18 +58,13 @@ def tables_block() -> str:
         if not (project_root() / "results" / place / "scores.csv").exists():
             continue
         scores = lookups.table(f"{place}/scores.csv")
-        parts.append(f"### {headed(data_set(data).title)}\n")
+        parts.append(f"### {sized.headed(data_set(data).title)}\n")
         parts.append(f"Profile `{profile}`; {sizes(scores)}.\n")
         for task in [task for task in LAYERS if task in set(scores.task)]:
-            parts.append(f"**{headed(task)}**\n")
+            parts.append(f"**{sized.headed(task)}**\n")
             parts.append(table(summary(scores[scores.task == task])))
         parts.append(f"Source: `results/{place}/scores.csv`.\n")
     return "\n".join(parts)
-
-
-def headed(text: str) -> str:
-    """With a capital at its head."""
-    return text[:1].upper() + text[1:]
 
 
 def sizes(scores: pd.DataFrame) -> str:
@@ -108,7 +103,7 @@ def samples_block() -> str:
     if not path.exists():
         return ""
     said = "two photos, each beside four samples: lit anew above, in other saturations below"
-    return f"![{headed(said)}]({path.relative_to(project_root())})\n\n{captions.of(path)}\n"
+    return f"![{sized.headed(said)}]({path.relative_to(project_root())})\n\n{captions.of(path)}\n"
 
 
 def scaling_block() -> str:

@@ -22,7 +22,7 @@ def sizes_block() -> str:
         scores = chapter.read("sizes")
         scores = scores[scores.n_samples == 100]
         for task in [task for task in LAYERS if task in set(scores.task)]:
-            parts.append(f"### {headed(chapter)}: {task}\n")
+            parts.append(f"### {headed(chapter.title)}: {task}\n")
             for name in SCORES:
                 mine = scores[(scores.task == task) & (scores.metric == name)]
                 parts.append(by_size(mine, name))
@@ -36,9 +36,9 @@ def chapters() -> list[Chapter]:
     return [chapter for chapter in every if (chapter.folder / "sizes.csv").exists()]
 
 
-def headed(chapter: Chapter) -> str:
-    """What the data are, with a capital at its head."""
-    return chapter.title[:1].upper() + chapter.title[1:]
+def headed(text: str) -> str:
+    """With a capital at its head."""
+    return text[:1].upper() + text[1:]
 
 
 def by_size(scores: pd.DataFrame, name: str) -> str:
@@ -71,7 +71,7 @@ def cost_block() -> str:
             tried = learned(trials, task)
             cells = [f"{len(tried)}", hours(tried.seconds.sum()), f"{len(mine)}"]
             cells += [hours(whole), hours(scoring)]
-            lines.append(f"| {headed(chapter)}, {task} | " + " | ".join(cells) + " |")
+            lines.append(f"| {headed(chapter.title)}, {task} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

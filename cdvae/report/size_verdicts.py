@@ -115,6 +115,11 @@ def said(one: str, other: str) -> str:
     return f"{label(one)} is better than {label(other)}"
 
 
+def said_of_few(one: str, other: str) -> str:
+    """The claim that its place beside another method is better at the least size."""
+    return f"{label(one)} stands better against {label(other)} where data are few"
+
+
 def relative(each: SeedsToo, score: str, one: str, other: str, n: int) -> np.ndarray:
     """By how many per cent the first one's score is above the other's, for each resampling."""
     return 100 * (each.means(score, one, n) / each.means(score, other, n) - 1)
@@ -180,7 +185,7 @@ def across(by_size: dict[int, SeedsToo]) -> list[dict]:
                 100 * (each.mean(score, one, n) / each.mean(score, other, n) - 1)
                 for each in (few, many)
             ]
-            claim = f"{label(one)} stands better against {label(other)} where data are few"
+            claim = said_of_few(one, other)
             row = {"n_train": f"{sizes[0]} / {sizes[-1]}", "question": question}
             row |= {"claim": claim, "metric": score} | judged(drawn, gaps[0] - gaps[1])
             seeds = min(each.seeds(name) for each in (few, many) for name in (one, other))
