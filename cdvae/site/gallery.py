@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cdvae.data.sources import data_sets
 from cdvae.figures import captions
-from cdvae.release.readme import headed
+from cdvae.release.sized import headed
 from cdvae.site import words
 
 WIDTH, QUALITY = 1200, 82  # px and of WebP, of a figure on the page
