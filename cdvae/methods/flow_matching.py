@@ -6,6 +6,7 @@ velocity at (x_t, t) given x_c, and a draw follows it (Lipman et al. 2023; Tong 
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from cdvae.networks import SLOPE, Contraction, Expansion, Standard
 from cdvae.tools.registry import register
 
 FREQUENCIES = 8  # of the sines and cosines that tell the network the time
+DENSER = 1.5  # steps end at equal parts of the way to this power: shorter near the noise
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Flow:
     n_test: int = 200  # test examples that are scored, the first: a draw is dear
     widths: tuple = (64, 96)  # channels of the maps of each scale, finest first
     vector: int = 128  # width of what stands above the maps
-    evaluations: int = 16  # of the network for one draw, by Heun's method: an even number
+    evaluations: int = 16  # of the network for one draw, by the midpoint rule: an even number
 
 
 class Clock(nn.Module):
@@ -74,16 +76,15 @@ class FlowMatching(Model):
 
     @torch.no_grad()
     def sample(self, x_c: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """n draws for each x_c by Heun's method in equal steps: (batch, n, C_g, 32, 32)."""
+        """n draws for each x_c by the midpoint rule: (batch, n, C_g, 32, 32)."""
         c = self.standard_c.apply_to(x_c).repeat_interleave(n, 0)
         shape = (len(c), self.channels_g, *c.shape[2:])
         x = torch.randn(shape, generator=generator, device=c.device, dtype=c.dtype)
         steps = self.settings.evaluations // 2
-        for k in range(steps):
-            start, end = (torch.full((len(c),), (k + j) / steps, device=c.device) for j in (0, 1))
-            first = self.velocity(x, start, c)
-            second = self.velocity(x + first / steps, end, c)
-            x = x + (first + second) / (2 * steps)
+        for start, end in pairwise((k / steps) ** DENSER for k in range(steps + 1)):
+            times = [torch.full((len(c),), t, device=c.device) for t in (start, (start + end) / 2)]
+            middle = x + (end - start) / 2 * self.velocity(x, times[0], c)
+            x = x + (end - start) * self.velocity(middle, times[1], c)
         return self.standard_g.undo(x).unflatten(0, (len(x_c), n))
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from cdvae.data.fields import Task
 from cdvae.methods import label, methods, rows
@@ -15,6 +16,7 @@ from cdvae.runs.parallel import Crew, score_all
 from cdvae.runs.store import Run
 from cdvae.tools.files import atomic, output_root, write_json
 from cdvae.tools.progress import Progress
+from cdvae.tools.provenance import circumstances
 from cdvae.tools.registry import entries
 
 COLUMNS = [
@@ -40,6 +42,12 @@ def figures_folder(profile: str, data: str) -> Path:
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def write_measured(table: pd.DataFrame, path: Path) -> None:
+    """Write what a study measured on the processor, and as JSON beside it in what circumstances."""
+    write_csv(table, path)
+    write_json(path.with_suffix(".json"), circumstances(torch.device("cpu")))
 
 
 def read_scores(profile: str, data: str) -> pd.DataFrame:

@@ -2,8 +2,9 @@
 
     cdvae study cost --data coco
 
-writes `cost.csv` to `results/<profile>/<data>/`. Weights do not matter here, so none are trained.
-Methods take turns, so that a busy machine slows them alike, and the least time of each counts.
+writes `cost.csv`, and what made it as `cost.json`, to `results/<profile>/<data>/`. Weights do not
+matter here, so none are trained. Methods take turns, so that a busy machine slows them alike, and
+the least time of each counts.
 """
 
 import time
@@ -16,7 +17,7 @@ from cdvae.data.fields import SIZE, task_named
 from cdvae.data.sources import data_set
 from cdvae.methods import label, method, ordered
 from cdvae.metrics import COUNTS
-from cdvae.report.results import results_folder, write_csv
+from cdvae.report.results import results_folder, write_measured
 from cdvae.runs.settings import load_profile
 from cdvae.tools.device import one_thread
 
@@ -38,8 +39,7 @@ def table(profile_name: str, task_name: str, n: int = max(COUNTS)) -> pd.DataFra
     entries = [each for each in entries if each.is_learned and each.serves(task_name)]
     models = {each.name: each.build(task, profile).eval() for each in entries}
     x_c = torch.rand(1, task.channels_c, SIZE, SIZE)
-    with one_thread():
-        turns = [{m: seconds(model, x_c, n) for m, model in models.items()} for _ in range(ROUNDS)]
+    turns = [{m: seconds(model, x_c, n) for m, model in models.items()} for _ in range(ROUNDS)]
     least = {name: min(turn[name] for turn in turns) for name in models}
     slowest = least.get(SLOWEST, max(least.values()))
     rows = []
@@ -54,5 +54,6 @@ def table(profile_name: str, task_name: str, n: int = max(COUNTS)) -> pd.DataFra
 def run(profile: str, data: str) -> Path:
     """Measure on the data's first task, and write the table; returns the file."""
     path = results_folder(profile, data) / "cost.csv"
-    write_csv(table(profile, data_set(data).tasks[0]), path)
+    with one_thread():
+        write_measured(table(profile, data_set(data).tasks[0]), path)
     return path

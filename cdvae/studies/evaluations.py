@@ -2,10 +2,12 @@
 
     cdvae study evaluations --data tiny-imagenet --root DIR
 
-writes `evaluations.csv` to `results/<profile>/<data>/`, from the profile's own model of the first
-seed (trained, if it is not there), on the first validation examples.
+writes `evaluations.csv` to `results/<profile>/<data>/`, and what made it to `evaluations.json`, from
+the profile's own model of the first seed (trained, if it is not there), on the first validation
+examples.
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run
 from cdvae.tools.device import one_thread
+from cdvae.tools.files import write_json
+from cdvae.tools.provenance import circumstances
 
 NUMBERS = (2, 4, 8, 16, 32)
 EXAMPLES = 150  # a draw is dear
@@ -41,6 +45,8 @@ def run(profile: str, data: str, root: str | None, tasks: list[str] | None = Non
     """Measure, and write the table; returns the file. Rows of other tasks stay in it."""
     experiment = Experiment(load_profile(profile), data, root, "cpu")
     path = results_folder(profile, data) / "evaluations.csv"
+    about_path = path.with_suffix(".json")
+    about = json.loads(about_path.read_text(encoding="utf-8")) if about_path.exists() else {}
     with one_thread():
         for task in tasks or experiment.source.tasks():
             rows = of_task(experiment, task, experiment.profile.seeds[0])
@@ -49,5 +55,8 @@ def run(profile: str, data: str, root: str | None, tasks: list[str] | None = Non
                 before = pd.read_csv(path)
                 found = pd.concat([before[before.task != task], found])
             write_csv(found, path)
+            key = experiment.model_key(Run(task, "fm", experiment.profile.seeds[0]))
+            about[task] = {"model_key": key} | circumstances(experiment.device)
+            write_json(about_path, about)
             experiment.forget()
     return path

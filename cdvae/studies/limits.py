@@ -2,8 +2,9 @@
 
     cdvae study limits --data coco --root DIR
 
-writes `limits.csv` to `results/<profile>/<data>/`: mean squared errors on the test split, from
-codebooks that ignore the input, over codes taken from the answer itself, to the methods' own.
+writes `limits.csv`, and what made it as `limits.json`, to `results/<profile>/<data>/`: mean squared
+errors on the test split, from codebooks that ignore the input, over codes taken from the answer
+itself, to the methods' own.
 """
 
 from pathlib import Path
@@ -16,7 +17,7 @@ from cdvae.methods import method, ordered
 from cdvae.metrics import COUNTS, energy_score, squared_errors
 from cdvae.model import Model
 from cdvae.report.chapters import MIXED
-from cdvae.report.results import results_folder, write_csv
+from cdvae.report.results import results_folder, write_measured
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import Profile, load_profile
 from cdvae.runs.store import Run
@@ -117,7 +118,6 @@ def table(profile: str, data: str, root: str | None) -> pd.DataFrame:
 def run(profile: str, data: str, root: str | None) -> Path:
     """Measure, and write the table; returns the file."""
     with one_thread():
-        found = table(profile, data, root)
-    path = results_folder(profile, data) / "limits.csv"
-    write_csv(found, path)
+        path = results_folder(profile, data) / "limits.csv"
+        write_measured(table(profile, data, root), path)
     return path
