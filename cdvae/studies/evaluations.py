@@ -2,9 +2,9 @@
 
     cdvae study evaluations --data tiny-imagenet --root DIR
 
-writes `evaluations.csv` to `results/<profile>/<data>/`, and what made it to `evaluations.json`, from
-the profile's own model of the first seed (trained, if it is not there), on the first validation
-examples.
+writes `evaluations.csv`, and what made it as `evaluations.json`, to `results/<profile>/<data>/`,
+from the profile's own model of the first seed (trained, if it is not there), on the first
+validation examples.
 """
 
 import json
