@@ -118,11 +118,21 @@ def test_too_few_examples_are_refused(study):
 
 
 def test_the_figure_has_a_panel_for_each_score_and_a_line_for_each_method(study):
-    figure = by_size.scattered(pd.read_csv(study))
+    figure = by_size.scattered(by_size.shown(pd.read_csv(study)))
     assert len(figure.axes) == 2
     assert len(figure.axes[0].lines) == len(METHODS)
     line = next(line for line in figure.axes[1].lines if line.get_label() == "CVAE")
     assert list(line.get_xdata()) == [110, 160, 220]
+
+
+def test_the_figure_shows_what_was_run_at_several_sizes():
+    sizes = {"cvae": (1, 2, 3, 4, 5), "fm": (1, 3, 5), "unet": (1, 5)}
+    runs = [("resaturation", name, n) for name, all_ in sizes.items() for n in all_]
+    runs += [("relighting", "cvae", 5)]
+    rows = pd.DataFrame(runs, columns=["task", "method", "n_train"])
+    found = by_size.shown(rows.assign(n_samples=100, metric="best_error"))
+    assert set(found.task) == {"resaturation"} and set(found.method) == {"cvae", "fm"}
+    assert not len(by_size.shown(rows.assign(n_samples=10, metric="best_error")))
 
 
 IDS = tuple(f"{k:06d}.jpg" for k in range(400))

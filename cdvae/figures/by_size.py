@@ -13,13 +13,22 @@ SCORES = ("best_error", "energy_score")
 COLUMNS = 5  # of the legend
 
 
-def scattered(sizes: pd.DataFrame) -> Figure:
+def shown(sizes: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the figure has: of tasks that were run at two sizes or more, those of methods
+    that were run at half of the task's sizes or more."""
+    sizes = sizes[(sizes.n_samples == 100) & sizes.metric.isin(SCORES)]
+    of_task = sizes.groupby("task").n_train.transform("nunique")
+    of_method = sizes.groupby(["task", "method"]).n_train.transform("nunique")
+    return sizes[(of_task > 1) & (2 * of_method >= of_task)]
+
+
+def scattered(shown: pd.DataFrame) -> Figure:
     """Best error and energy score by the number of training examples, a row a task.
 
-    Lines are means over seeds and bands run from the least to the largest of them; controls, which
-    look at no input or are no model, are dashed.
+    shown: rows of `sizes.csv`, at least one (`shown`). Lines are means over seeds and bands run
+    from the least to the largest of them; controls, which look at no input or are no model, are
+    dashed.
     """
-    shown = sizes[(sizes.n_samples == 100) & sizes.metric.isin(SCORES)]
     tasks = list(dict.fromkeys(shown.task))
     with plt.rc_context(STYLE):
         figure, axes = panels(len(tasks), 2, 3.4, 0.7 + 2.4 * len(tasks))

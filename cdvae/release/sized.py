@@ -4,9 +4,8 @@ import json
 
 import pandas as pd
 
-from cdvae.data.sources import data_sets
 from cdvae.methods import label, method
-from cdvae.report.chapters import Chapter, committed
+from cdvae.report import chapters
 from cdvae.report.paper import LAYERS
 from cdvae.report.results import cell
 from cdvae.report.size_verdicts import SCORES
@@ -18,7 +17,7 @@ PROFILE = "tuned"
 def sizes_block() -> str:
     """A table for each data set, task and score: a row a method, a column a size."""
     parts = []
-    for chapter in chapters():
+    for chapter in chapters.sized(PROFILE, chapters.committed):
         scores = chapter.read("sizes")
         scores = scores[scores.n_samples == 100]
         for task in [task for task in LAYERS if task in set(scores.task)]:
@@ -28,12 +27,6 @@ def sizes_block() -> str:
                 parts.append(by_size(mine, name))
             parts.append(f"Source: `results/{PROFILE}/{chapter.data}/sizes.csv`.\n")
     return "\n".join(parts)
-
-
-def chapters() -> list[Chapter]:
-    """The data sets whose runs by size the project comes with."""
-    every = [committed(PROFILE, data) for data in data_sets()]
-    return [chapter for chapter in every if (chapter.folder / "sizes.csv").exists()]
 
 
 def headed(text: str) -> str:
@@ -60,7 +53,7 @@ def cost_block() -> str:
     """Trials and runs, and the core-hours that they took, a row for each data set and task."""
     lines = ["| | trials | core-hours | runs | core-hours | of these scoring |"]
     lines.append("|---" + "|---:" * 5 + "|")
-    for chapter in chapters():
+    for chapter in chapters.sized(PROFILE, chapters.committed):
         text = (chapter.folder / "sizes.json").read_text(encoding="utf-8")
         made, trials = json.loads(text)["runs"], chapter.read("trials")
         tasks = {run.partition("/")[0] for run in made}

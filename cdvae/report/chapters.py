@@ -1,6 +1,7 @@
 """What notebooks 10 and 12 show: the tuned results of every data set, read from their files."""
 
 import json
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -56,9 +57,9 @@ def chapters(profile: str) -> list[Chapter]:
     return [chapter for chapter in every if (chapter.folder / "comparisons.csv").exists()]
 
 
-def sized(profile: str) -> list[Chapter]:
-    """The data sets that methods were trained on at several sizes."""
-    every = [Chapter(profile, data) for data in data_sets()]
+def sized(profile: str, chapter: Callable[[str, str], Chapter] = Chapter) -> list[Chapter]:
+    """The data sets that have runs by size; with `committed` those that the project comes with."""
+    every = [chapter(profile, data) for data in data_sets()]
     return [chapter for chapter in every if (chapter.folder / "sizes.csv").exists()]
 
 

@@ -3,8 +3,9 @@
     cdvae study sizes --data tiny-imagenet --root DIR --n 1000 4500 9000 --methods nn cvae gauss
 
 trains and scores what is missing, smallest sizes first, and adds each run to
-`results/tuned/<data>/sizes.csv` as it ends; then it draws the verdicts by size and the figure. All
-sizes have the same validation and test examples, and small sets are the beginnings of large ones.
+`results/tuned/<data>/sizes.csv` as it ends; then it draws the verdicts by size and, where there are
+two sizes, the figure. All sizes have the same validation and test examples, and small sets are the
+beginnings of large ones.
 """
 
 from collections.abc import Sequence
@@ -108,6 +109,7 @@ def run(asked: Asked, cluster: Crew | None = None) -> Path:
         progress.close()
     if len(record.scores):
         size_verdicts.write(record)
+    if len(found := by_size.shown(record.scores)):
         path = figures_folder(asked.profile, asked.data) / stem(half)
-        save(by_size.scattered(record.scores), path, pdf=False)
+        save(by_size.scattered(found), path, pdf=False)
     return record.path
