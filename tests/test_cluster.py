@@ -20,7 +20,7 @@ from cdvae.runs.experiment import Experiment
 from cdvae.runs.parallel import score_all, score_pairs
 from cdvae.runs.settings import load_profile
 from cdvae.runs.store import Run, weights_sha256
-from cdvae.studies import search
+from cdvae.studies.trial import Trial
 from cdvae.tools import plugins, registry
 from cdvae.tools.errors import Failed, InputError
 from cdvae.tools.files import CACHE
@@ -247,7 +247,7 @@ def test_methods_and_trials_travel_and_failures_are_told_at_the_end(
 ):
     processes.start_worker("one")
     experiment = Experiment(PROFILE)
-    trial = search.Trial("scenes", None, SMALL | {"flips": False})
+    trial = Trial("scenes", None, SMALL)
     flat, broken, other = (Run(TASK, name, 0) for name in ("flat", "broken", "marginal"))
     pairs = [(experiment, broken), (experiment, flat), (trial, other)]
     with Cluster(processes.address) as cluster:

@@ -20,6 +20,7 @@ TUNED = chapters.committed("tuned", "coco")
 SCORES = pd.read_csv(RESULTS / "quick/scenes/scores.csv")
 SHAPES = RESULTS / "quick/shapes"
 SIZED = pd.read_csv(RESULTS / "tuned/tiny-imagenet/size_verdicts.csv")
+SEARCHED = pd.read_csv(RESULTS / "tuned/tiny-imagenet/trials.csv")
 OTHERS = SIZED[SIZED.n_train == "4500"].assign(data="coco")
 WIDE = [each.assign(task=t) for each in (SIZED, OTHERS) for t in ("relighting", "resaturation")]
 PLOTS = {
@@ -29,7 +30,7 @@ PLOTS = {
     "ablations": lambda: studies.ablations(TUNED.read("ablations"), "photos"),
     "scattered": lambda: studies.scattered(TUNED.read("ablations")),
     "verdicts": lambda: verdict_map.verdict_map(size_verdicts.shown(WIDE)),
-    "trials": lambda: studies.trials({"relighting": TUNED.read("trials")}),
+    "trials": lambda: studies.trials({"resaturation": SEARCHED}),
     "figure 4": lambda: scores.figure4(SCORES),
     "curves": lambda: scores.best_error_curves(SCORES),
     "network": lambda: plots.network(load_profile("quick").dynamics.network, fine=True),

@@ -1,9 +1,7 @@
 """The studies behind the verdicts: search, limits and cost, on cases with known answers."""
 
-import json
 from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 import torch
 from scoringrules import es_ensemble
@@ -14,7 +12,7 @@ from cdvae.methods import method
 from cdvae.methods.flow_matching import Flow
 from cdvae.model import CDVAE
 from cdvae.runs.settings import load_profile
-from cdvae.studies import cost, evaluations, limits, search
+from cdvae.studies import cost, evaluations, limits, trial
 from cdvae.ties import GaussianTie
 
 
@@ -25,28 +23,8 @@ def test_criterion_of_the_search():
         {"method": "gauss", "best_error_100": 2.5, "energy_score": 5.0},
         {"method": "gauss", "best_error_100": 1.0, "energy_score": 4.0},
     ]
-    judged = search.judged(rows)
+    judged = trial.judged(rows)
     assert [row["criterion"] for row in judged] == pytest.approx([2.2, 2.5, 1.3, 2.25])
-
-
-def test_trials_of_other_methods_are_kept(tmp_path):
-    path = tmp_path / "trials.csv"
-    columns = {"task": ["motion", "motion", "relighting"], "method": ["fm", "unet", "fm"]}
-    pd.DataFrame(columns | {"steps": [300, None, 400]}).to_csv(path, index=False)
-    assert search.other_rows(path, "motion", {"unet"}) == [
-        {"task": "motion", "method": "fm", "steps": 300.0}
-    ]
-
-
-def test_every_trial_can_be_built():
-    for task in ("relighting", "resaturation", "motion"):
-        listed = search.trials(task)
-        seen = set()
-        for trial in listed:
-            profile = load_profile("quick", **(search.EXAMPLES | trial["changes"]))
-            settings = method(trial["method"]).settings(profile.of(task))
-            seen.add(json.dumps([trial["method"], settings], sort_keys=True))
-        assert len(seen) == len(listed) > len(search.BARE)
 
 
 def test_principal_components_against_their_variances():

@@ -11,7 +11,7 @@ def add_to(commands) -> None:
     command = commands.add_parser("study", help="search, ablations, limits, cost, scaling, …")
     actions = command.add_subparsers(required=True, metavar="study")
     one = actions.add_parser("search", help="every trial of the search, on validation examples")
-    one.add_argument("--data", default="coco", help="coco (default), ucf101, …")
+    one.add_argument("--data", required=True, help="tiny-imagenet, ucf101, …")
     one.add_argument("--root", help="the folder that holds the photos or clips")
     one.add_argument("--tasks", nargs="+", help="default: all that the data have")
     one.add_argument(
@@ -86,15 +86,11 @@ def show(path: Path) -> None:
 
 
 def search(options: argparse.Namespace) -> None:
-    from cdvae.studies import rounds, search
+    from cdvae.studies import search
 
-    place, given = (options.data, options.root), (options.method,)
+    asked = (options.data, options.root, options.tasks, options.method)
     with crew(options) as cluster:
-        if options.data in search.LISTED:
-            print(search.run(*place, *given, cluster, options.storage))
-        else:
-            path = rounds.run(*place, options.tasks, *given, cluster, options.storage)
-            print_best(path)
+        print_best(search.run(*asked, cluster, options.storage))
 
 
 def print_best(path: Path) -> None:

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from cdvae.commands import study
 from cdvae.methods import learned, method
 from cdvae.runs.settings import load_profile
-from cdvae.studies import rounds, spaces
+from cdvae.studies import search, spaces
 from cdvae.tools.files import InputError, project_root
 
 
@@ -31,12 +31,12 @@ def test_every_trial_is_another_and_can_be_built(name):
     said = {json.dumps(point.changes) for point in points}
     assert len(said) == len(points) == spaces.ROUNDS[0]
     for point in points:
-        whole = rounds.base(name)
+        whole = search.base(name)
         for table, values in point.changes.items():
             whole[table] = whole.get(table, {}) | values
         profile = load_profile("quick", **whole).of("resaturation", name)
-        assert method(name).training(profile).steps == rounds.STEPS
-        assert profile.n_used == rounds.SUBSET and profile.flips
+        assert method(name).training(profile).steps == search.STEPS
+        assert profile.n_used == search.SUBSET and profile.flips
         assert profile.training.learning_rate == point.changes["training"]["learning_rate"]
         if method(name).guided:
             assert method(name).guided_code(profile) > 0 or name == "cdvae-spatial"
@@ -86,14 +86,14 @@ def small(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("CDVAE_OUTPUT", "out"), ("CDVAE_CACHE", "cache")):
             patch.setenv(name, str(tmp_path_factory.mktemp(value)))
-        patch.setattr(rounds, "POOL", {"n_train": 260, "n_valid": 30, "n_test": 20, "flips": True})
-        patch.setattr(rounds, "STEPS", 16)
-        patch.setattr(rounds, "SUBSET", 110)
-        patch.setattr(rounds, "cores", lambda: 1)
+        patch.setattr(search, "POOL", {"n_train": 260, "n_valid": 30, "n_test": 20, "flips": True})
+        patch.setattr(search, "STEPS", 16)
+        patch.setattr(search, "SUBSET", 110)
+        patch.setattr(search, "cores", lambda: 1)
         patch.setattr("cdvae.runs.parallel.cores", lambda: 1)
         patch.setattr(spaces, "ROUNDS", (2, 1))
         patch.setattr(spaces, "MOST_ROUNDS", 2)
-        yield rounds.run("scenes", None, ["resaturation"], ["jmvae"])
+        yield search.run("scenes", None, ["resaturation"], ["jmvae"])
 
 
 def test_trials_are_recorded_with_their_rounds_and_what_they_are_judged_by(small):
@@ -111,8 +111,8 @@ def test_trials_are_recorded_with_their_rounds_and_what_they_are_judged_by(small
 def test_what_stands_in_the_file_is_not_made_again(small, monkeypatch):
     before = small.read_bytes()
     shutil.rmtree(os.environ["CDVAE_CACHE"] + "/trials")
-    monkeypatch.setattr(rounds, "make", lambda *_: pytest.fail("a trial is made again"))
-    rounds.run("scenes", None, ["resaturation"], ["jmvae"])
+    monkeypatch.setattr(search, "make", lambda *_: pytest.fail("a trial is made again"))
+    search.run("scenes", None, ["resaturation"], ["jmvae"])
     assert small.read_bytes() == before
 
 
@@ -120,17 +120,17 @@ def test_a_trial_of_other_code_is_made_again(small):
     found = pd.read_csv(small)
     found.loc[found.method == "jmvae", "key"] = "0" * 16
     found.to_csv(small, index=False)
-    place = rounds.Place("scenes", None, "resaturation", small)
+    place = search.Place("scenes", None, "resaturation", small)
     changes = json.loads(found[found.method == "jmvae"].changes.iloc[0])
     shutil.rmtree(os.environ["CDVAE_CACHE"] + "/trials")
-    pairs = [rounds.pair(place, "jmvae", changes)]
-    rounds.restore(pairs, small)
+    pairs = [search.pair(place, "jmvae", changes)]
+    search.restore(pairs, small)
     assert not pairs[0][0].is_scored(pairs[0][1])
 
 
 def test_an_optimum_that_stays_at_an_edge_is_told(small, monkeypatch, capsys):
-    monkeypatch.setattr(rounds, "search", lambda *_: ["jmvae.alpha"])
-    rounds.run("scenes", None, ["resaturation"], ["jmvae"])
+    monkeypatch.setattr(search, "search", lambda *_: ["jmvae.alpha"])
+    search.run("scenes", None, ["resaturation"], ["jmvae"])
     assert "jmvae: the best trial is at an edge of jmvae.alpha still" in capsys.readouterr().err
     study.print_best(small)
     said = capsys.readouterr().out
@@ -139,7 +139,7 @@ def test_an_optimum_that_stays_at_an_edge_is_told(small, monkeypatch, capsys):
 
 def test_a_method_that_is_not_searched_is_named():
     with pytest.raises(InputError, match="'nn' is not searched: choose from cvae, shallow"):
-        rounds.run("scenes", None, ["resaturation"], ["nn"])
+        search.run("scenes", None, ["resaturation"], ["nn"])
 
 
 def test_short_trials_order_settings_as_the_rules_say():
