@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cdvae.methods import label
 from cdvae.release import lookups, numbers
 
 ROOT = Path(__file__).parents[1]
@@ -70,7 +71,9 @@ def test_functions_agree_with_each_other():
     assert lookups.pair("tuned/coco/relighting/nn", "cvae")[:3] == (-difference, -high, -low)
     assert lookups.more(110, 100) == pytest.approx(10)
     assert lookups.less(90, 100) == pytest.approx(10)
-    assert lookups.first("tuned/coco/relighting") == "CVAE"
+    found = pd.read_csv(ROOT / "results/tuned/coco/scores.csv").query("task == 'relighting'")
+    errors = {label(name): lookups.error(f"tuned/coco/relighting/{name}") for name in found.method}
+    assert errors[lookups.first("tuned/coco/relighting")] == min(errors.values())
     assert lookups.seeds("tuned/coco") >= lookups.seeds(place) > 0
 
 
@@ -85,6 +88,15 @@ def test_functions_of_sizes_agree_with_each_other():
     for wrong in (lambda: lookups.gap(place, "cvae", 7), lambda: lookups.at(place, 7)):
         with pytest.raises(LookupError, match="at size 7"):
             wrong()
+
+
+def test_the_spread_of_a_search():
+    trials = pd.read_csv(ROOT / "results/tuned/tiny-imagenet/trials.csv").query("method == 'cvae'")
+    ratio = trials.criterion.max() / trials.criterion.min()
+    found = lookups.spread("tuned/tiny-imagenet/resaturation/cvae")
+    assert found == pytest.approx(100 * (ratio - 1))
+    with pytest.raises(LookupError, match="no trials of"):
+        lookups.spread("tuned/tiny-imagenet/resaturation/mdn4")
 
 
 def sources(text: str) -> list[str]:

@@ -205,6 +205,17 @@ def count(file: str, **where: Any) -> int:
     return len(found)
 
 
+def spread(place: str) -> float:
+    """By how many per cent the worst trial of "profile/data/task/method" is behind the best, by
+    the criterion of the search."""
+    folder, task, whose = place.rsplit("/", 2)
+    found = table(f"{folder}/trials.csv")
+    mine = found[(found.task == task) & (found.method == whose)].criterion
+    if not len(mine):
+        raise LookupError(f"no trials of {place}")
+    return more(mine.max(), mine.min())
+
+
 def setting(profile: str, name: str) -> Any:
     """A setting of a profile, such as "n_train" or "training.steps"."""
     found: Any = load_profile(profile)
@@ -219,6 +230,6 @@ NAMES: dict[str, Callable] = {
         *(value, entry, score, error, variance, energy, more, less, examples, seeds, pair),
         *(below, above, better, first, change),
         *(gap, settled, at),
-        *(verdict, printed, count, setting, abs, min, max, len, sum, all, any, round),
+        *(verdict, printed, count, spread, setting, abs, min, max, len, sum, all, any, round),
     )
 }
