@@ -16,7 +16,8 @@ PAIRS = (  # what the forest plot compares
     *((tie, other) for other in ("nn", "cvae") for tie in ("gauss", "mdn12")),
     *(("cdvae-spatial", other) for other in ("nn", "cvae", "mdn12", "fm", "unet")),
 )
-COLUMNS = 7  # of the legends, whose entries are many
+COLUMNS = 4  # of the legend of trials, whose entries are many
+ROW = 0.16  # inches of a row
 COLOURS = {"better": "#0072B2", "worse": "#D55E00", "undecided": "#999999"}
 
 
@@ -24,7 +25,7 @@ FIXED = "nearest of 100 fixed fields (k-means)"  # a row of limits.csv
 KINDS = {"paper": "#0072B2", "extension": "#009E73", "rival": "#D55E00", "control": "#777777"}
 OTHERS = "#882255"  # a reader's own methods, which their labels name
 WHOSE = {
-    "paper": "the paper's joint models",
+    "paper": "the paper's joint models, and readings of them",
     "extension": "codes in space, added here",
     "rival": "rivals, the paper's and today's",
     "control": "looks at no input, or is no model",
@@ -40,8 +41,10 @@ def standing(chapter: Chapter, scores: tuple[str, ...] = ("best_error",)) -> Fig
     full = chapter.scores[chapter.scores.n_test == chapter.scores.n_test.max()]
     each = summary(full[full.n_samples == 100])
     tasks = chapter.tasks
+    most = full.groupby("task").method.nunique().max() + 1
     with plt.rc_context(STYLE):
-        figure, axes = panels(len(scores), len(tasks), 7.8 / len(tasks), 0.6 + 2.7 * len(scores))
+        high = 0.6 + (0.5 + ROW * most) * len(scores)
+        figure, axes = panels(len(scores), len(tasks), 7.8 / len(tasks), high)
         for line, score in zip(axes, scores, strict=True):
             for axis, task in zip(line, tasks, strict=True):
                 mine = each[(each.task == task) & (each.metric == score) & (each.method != "truth")]
@@ -84,10 +87,12 @@ def fixed(chapter: Chapter, task: str, score: str) -> list[tuple[str, float, flo
 
 
 def colour_of(name: str) -> str:
-    """The colour of whose method it is; of the papers' rows those that are no joint model rival."""
+    """The colour of whose method it is; of the paper's rows and their readings those that are
+    no joint model rival."""
     entry = method(name)
-    is_rival = entry.kind == "paper" and not entry.is_joint
-    return KINDS.get("rival" if is_rival else entry.kind, OTHERS)
+    if entry.kind in ("paper", "reading"):
+        return KINDS["paper" if entry.is_joint else "rival"]
+    return KINDS.get(entry.kind, OTHERS)
 
 
 def forest(chapter: Chapter, scores: tuple[str, ...]) -> Figure:
@@ -177,14 +182,16 @@ def scattered(table: pd.DataFrame) -> Figure:
 def trials(tables: dict[str, pd.DataFrame]) -> Figure:
     """Every trial of the search on validation examples: {task: trials}."""
     with plt.rc_context(STYLE):
-        figure, axes = panels(1, len(tables), 2.8, 3.0)
+        figure, axes = panels(1, len(tables), max(2.8, 6.0 / len(tables)), 3.8)
         for axis, (task, table) in zip(axes[0], tables.items(), strict=True):
             for name in ordered(table.method):
                 mine = table[table.method == name]
                 pair = mine.energy_score, 100 * mine.best_error_100
                 axis.plot(*pair, **look_of(name, 5), ls="", alpha=0.8)
             unit = " px²" if task == "motion" else ""
-            axis.set(title=task, xlabel="energy score")
+            axis.set(title=task, xlabel="energy score", yscale="log")
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter("{x:g}")
             axis.set_ylabel(f"best error of 100 (× 10⁻²{unit})")
         legend_below(figure, *axes[0], columns=COLUMNS)
     return finished(figure)
