@@ -16,10 +16,11 @@ from cdvae import gaussian
 from cdvae.data.fields import Task
 from cdvae.gaussian import Gaussian
 from cdvae.guidance import Guidance
+from cdvae.methods.averaged import Averaged
 from cdvae.methods.registry import Method
 from cdvae.methods.spatial_layers import Canvas, Rising, Stretcher
 from cdvae.metrics import energy_loss
-from cdvae.model import Batch, Model, embedding
+from cdvae.model import Batch, embedding
 from cdvae.networks import (
     SLOPE,
     Contraction,
@@ -49,6 +50,7 @@ class Spatial:
     draws: int = 6  # … of which there are so many for each example: cheap, and less noise
     guidance: float = 0.0  # weight of the embedding's pull on the vector of z_c, beside λ
     dropout: float = 0.15  # share of maps that the blocks leave out in training
+    averaging: float = 0.995  # of the weights: what a step counts beside the next; 0: not averaged
 
 
 class MapCode(nn.Module):
@@ -67,7 +69,7 @@ class Given(NamedTuple):
     canvas: Canvas
 
 
-class SpatialCDVAE(Model):
+class SpatialCDVAE(Averaged):
     """CDVAE with spatial codes."""
 
     def __init__(self, channels_c: int, channels_g: int, settings: Spatial):
@@ -174,6 +176,8 @@ class SpatialCDVAE(Model):
         codes the vector of z_c can be guided by the embedding (Eq. 8); the tie follows it.
         """
         s = self.settings
+        if self.training and s.averaging:
+            self.follow(s.averaging)
         x_c, x_g = self.standard_c.apply_to(batch.x_c), self.standard_g.apply_to(batch.x_g)
         q_c = self.q_c(x_c)
         *maps, top = (gaussian.sample(*q) for q in q_c)

@@ -73,6 +73,7 @@ def variants(task: str, profile: Profile, n_train: int) -> list[Variant]:
         ("no energy score", {"energy": 0.0}),
         ("x_c not modelled", {"weight_c": 0.0}),
         ("codes at 4 × 4 as well", {"codes_g": maps}),
+        ("weights not averaged", {"averaging": 0.0}),
     ):
         changes = change("spatial", **value)
         found.append(Variant("spatial", setting, "cdvae-spatial", changes))
