@@ -88,9 +88,10 @@ def of_model(model: Model, x_c: Tensor, x_g: Tensor) -> dict[str, float]:
 
 
 def coded(profile: Profile, task: str) -> list[str]:
-    """The rows of a profile whose top code can be taken from the answer."""
+    """The rows of a profile whose top code can be taken from the answer, without readings of them."""
     entries = [method(name) for name in ordered(profile.methods)]
-    return [each.name for each in entries if each.offers("with_own_code") and each.serves(task)]
+    entries = [each for each in entries if each.kind != "reading" and each.serves(task)]
+    return [each.name for each in entries if each.offers("with_own_code")]
 
 
 def table(profile: str, data: str, root: str | None) -> pd.DataFrame:
