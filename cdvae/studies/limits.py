@@ -88,7 +88,7 @@ def of_model(model: Model, x_c: Tensor, x_g: Tensor) -> dict[str, float]:
 
 
 def coded(profile: Profile, task: str) -> list[str]:
-    """The rows of a profile whose top code can be taken from the answer, without readings of them."""
+    """The rows of a profile whose top code can be taken from the answer, readings left out."""
     entries = [method(name) for name in ordered(profile.methods)]
     entries = [each for each in entries if each.kind != "reading" and each.serves(task)]
     return [each.name for each in entries if each.offers("with_own_code")]
