@@ -66,6 +66,9 @@ def add_to(commands) -> None:
     place(one, "tuned")
     one.add_argument("--tasks", nargs="+", help="default: all that the data have")
     one.set_defaults(action=evaluations)
+    one = actions.add_parser("answers", help="how much four answers differ, and what of them clips")
+    place(one, "tuned")
+    one.set_defaults(action=answers)
     one = actions.add_parser("scaling", help="the measured runs on 10, 100 and 1,000 workers")
     one.set_defaults(action=scaling)
     one = actions.add_parser("upsampling", help="ways of upsampling, on photos")
@@ -156,6 +159,12 @@ def evaluations(options: argparse.Namespace) -> None:
     from cdvae.studies import evaluations
 
     show(evaluations.run(options.profile, options.data, options.root, options.tasks))
+
+
+def answers(options: argparse.Namespace) -> None:
+    from cdvae.studies import answers
+
+    show(answers.run(options.profile, options.data, options.root))
 
 
 def scaling(options: argparse.Namespace) -> None:
