@@ -140,7 +140,7 @@ def of_run(experiment: Experiment, run: Run) -> Checkpoint:
         "data": data,
         "profile": experiment.profile.name,
         "seed": run.seed,
-        "settings": entry.settings(experiment.settings(run.task)),
+        "settings": entry.settings(experiment.settings(run.task, run.method)),
     }
     return Checkpoint(card["name"], model, task_named(run.task), card)
 

@@ -71,7 +71,8 @@ def test_cards_state_the_scores_and_the_settings_of_the_results(name):
     place = ROOT / "results" / card["profile"] / card["data"] / "provenance.json"
     run = json.loads(place.read_text())["runs"][f"{card['task']}/{card['method']}/{card['seed']}"]
     assert run["checkpoint_sha256"] == card["trained"]["checkpoint_sha256"]
-    entry, profile = method(card["method"]), load_profile(card["profile"]).of(card["task"])
+    entry = method(card["method"])
+    profile = load_profile(card["profile"]).of(card["task"], card["method"])
     now = json.loads(json.dumps(entry.settings(profile)))
     for settings in (now, card["settings"]):  # crossconv's own number of steps, in either place
         settings["training"]["steps"] = entry.own(profile, "steps", settings["training"]["steps"])
@@ -180,6 +181,16 @@ def test_a_run_of_one_s_own_method_can_be_explored(monkeypatch):
     assert pages.title(found, subject, pages.Choices()).startswith("resaturation · Shifted · ")
     with pytest.raises(InputError, match="'nn' has nothing to train: choose from"):
         checkpoints.of_run(experiment, Run("resaturation", "nn", 0))
+
+
+def test_a_card_has_the_settings_that_the_method_was_given():
+    """Where a profile has some for one method alone: the model is built of its card again."""
+    changes = {"by_method": {"cvae": {"cvae": {"code": 3}}}}
+    experiment = Experiment(load_profile("smoke", **changes), "scenes", None, "cpu")
+    found = checkpoints.of_run(experiment, Run("relighting", "cvae", 0))
+    again = load_profile("smoke", **found.card["settings"])
+    model = method("cvae").build(found.task, again)
+    assert model.n_code == found.model.n_code == 3 != load_profile("smoke").cvae.code
 
 
 def test_scores_of_another_model_are_refused(reproduced, tmp_path):

@@ -1,6 +1,7 @@
 """Exported models: the same noise gives the same fields, and the scores are the checkpoint's."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,15 +9,19 @@ import torch
 
 import cdvae
 from cdvae import checkpoints
+from cdvae.data.fields import TASKS
+from cdvae.methods import method
 from cdvae.metrics import score_samples
 from cdvae.model import CDVAE
 from cdvae.postprocess.own import built_in
 from cdvae.release import graphs
+from cdvae.runs.settings import load_profile
 from cdvae.ties import GaussianTie, MDNTie
 from cdvae.tools.errors import InputError
 
 NAMES = "relighting-mdn12-scenes", "resaturation-gauss-coco", "motion-cvae-ucf101"
 NAMES += ("motion-crossconv-scenes",)
+TOP_ALONE = {"codes_g": [0, 0, 8]}  # no maps, as by default
 N_EXAMPLES, N_SAMPLES, COUNTS = 100, 10, (3, 10)
 
 
@@ -133,6 +138,30 @@ def test_a_wider_gaussian_tie(exact):
     wanted = tie.cross(z_c, torch.Generator().manual_seed(0), 1.7)
     noise = torch.randn(4, 10, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(graph.crossed(z_c, noise, torch.tensor([1.7])), wanted, atol=1e-6)
+
+
+def test_codes_in_space_for_any_number_of_draws(tmp_path):
+    """Of an untrained model: `sample` and `reproduce` themselves are the other way."""
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install -e '.[site]'")
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    from cdvae.release import export
+
+    torch.manual_seed(0)
+    task = TASKS["relighting"]
+    model = method("cdvae-spatial").build(task, load_profile("smoke", spatial=TOP_ALONE))
+    x_c, x_g = torch.rand(20, 3, 32, 32), torch.rand(20, 1, 32, 32)
+    model.standardise(x_c, x_g)
+    graph = graphs.graph_of(model.eval()).eval()
+    session = runtime.InferenceSession(export.traced(graph, SimpleNamespace(task=task)))
+    for n in (1, 7):
+        wanted = model.sample(x_c[:1], n, torch.Generator().manual_seed(n))[0]
+        feeds = noise_of(graph, n, torch.Generator().manual_seed(n))
+        got = answers(session, feeds | {"x_c": x_c[:1], "x_g": x_g[:1]})
+        assert torch.allclose(got["fields"], wanted, atol=1e-5)
+        back = model.reproduce(x_c[:1], x_g[:1])
+        assert torch.allclose(got["reproduced"], back, atol=1e-5)
+    with pytest.raises(InputError, match="maps for codes of x_g cannot be exported"):
+        graphs.graph_of(method("cdvae-spatial").build(task, load_profile("smoke")))
 
 
 def test_a_kind_without_a_graph():

@@ -169,6 +169,17 @@ class SpatialCDVAE(Averaged):
         top = self.q_top(x_c, x_g, given)
         return self.standard_g.undo(self.draw_g(given, n, generator, top))
 
+    @torch.no_grad()
+    def reproduce(
+        self, x_c: Tensor, x_g: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The field of the mean of q(z_g | x_g, x_c); codes that are maps are drawn."""
+        x_c, x_g = self.standard_c.apply_to(x_c), self.standard_g.apply_to(x_g)
+        given = self.given(x_c, self.q_c(x_c))
+        mean, _ = self.q_top(x_c, x_g, given)
+        certain = torch.full_like(mean, -torch.inf)  # the logarithm of no variance
+        return self.standard_g.undo(self.draw_g(given, 1, generator, (mean, certain)))[:, 0]
+
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Both bounds and the energy score of `draws` draws; nats per example up to constants.
 
@@ -240,5 +251,6 @@ register(
         build=build,
         tables={"spatial": Spatial, "guidance": Guidance},
         guided=top_code,
+        published=("relighting-coco", "resaturation-coco"),
     )
 )

@@ -17,7 +17,10 @@ from cdvae.gaussian import Gaussian
 from cdvae.methods.crossconv import CrossConv
 from cdvae.methods.crossconv_layers import resized
 from cdvae.methods.cvae import CVAE
+from cdvae.methods.spatial import Given, SpatialCDVAE
+from cdvae.methods.spatial_layers import Canvas
 from cdvae.model import CDVAE, Model
+from cdvae.networks import PATCH, SIZE, SLOPE
 from cdvae.ties import LEAST, GaussianTie, MDNTie
 from cdvae.tools.errors import InputError
 
@@ -131,6 +134,38 @@ class Conditional(Graph):
         return tuple(map(model.standard_g.undo, made))
 
 
+class InSpace(Graph):
+    """CDVAE-spatial. `noise` is that of z_g's vector; other codes of x_g it must not have."""
+
+    def __init__(self, model: SpatialCDVAE):
+        super().__init__(model)
+        *maps, self.n_noise = model.settings.codes_g
+        if any(maps):
+            raise InputError("CDVAE-spatial with maps for codes of x_g cannot be exported")
+
+    def forward(self, x_c, x_g, noise):
+        model = self.model
+        s_c, s_g = model.standard_c.apply_to(x_c), model.standard_g.apply_to(x_g)
+        seen = model.given(s_c, model.q_c(s_c))
+        tie = model.tie(seen.z_c[-1])
+        own = product(model.top_g(model.encoder_g(torch.cat([s_g, s_c], 1))[-1]), tie)[0]
+        made = (self.decoded(seen, z) for z in (given(tie, noise), own))
+        return tuple(map(model.standard_g.undo, made))
+
+    def decoded(self, seen: Given, z: Tensor) -> Tensor:
+        """`SpatialCDVAE.decode_g` for one x_c, written so that the number of codes can change."""
+        *maps, top = seen.z_c
+        vector = torch.cat([z, top.expand(z.shape[0], -1)], 1)
+        return painted(seen.canvas, self.model.decoder_g(vector, maps))
+
+
+def painted(canvas: Canvas, maps: Tensor) -> Tensor:
+    """`Canvas.paint` for one x_c."""
+    h = F.leaky_relu(maps, SLOPE).flatten(2).permute(0, 2, 1)[:, :, None]
+    x = (canvas.offset + h @ canvas.weights / canvas.weights.shape[1] ** 0.5)[:, :, 0]
+    return F.pixel_shuffle(x.permute(0, 2, 1).unflatten(2, (SIZE // PATCH, -1)), PATCH)
+
+
 class Crossed(Graph):
     """The cross convolutional network, where it draws flow. `noise` is z."""
 
@@ -181,8 +216,8 @@ def graph_of(model: Model) -> Graph:
         return Tied(model)
     if type(model) is CDVAE and type(model.tie) is MDNTie:
         return Mixed(model)
-    for kind, graph in {CVAE: Conditional, CrossConv: Crossed}.items():
+    for kind, graph in {CVAE: Conditional, SpatialCDVAE: InSpace, CrossConv: Crossed}.items():
         if type(model) is kind:
             return graph(model)
-    kinds = "CVAE, cross convolution, CDVAE with a Gaussian or a mixture tie"
+    kinds = "CVAE, CDVAE-spatial, cross convolution, CDVAE with a Gaussian or a mixture tie"
     raise InputError(f"{type(model).__name__} cannot be exported: choose a model of {kinds}")

@@ -35,7 +35,7 @@ IN_ALL = 40_000_000  # … and of all that the project comes with
 MEASURED = (50, 100)  # test examples and samples of each that rounding is judged on
 LIMITS = (
     "Fields are 32 x 32; a photo's detail is its own, put back by Eq. 10.",
-    "The networks are those of the quick profile: small, and trained for minutes.",
+    "The networks are those of the {profile} profile: small, and trained for minutes.",
     "Samples are plausible at best: they say nothing about what a scene was really like.",
 )
 LIMITS_OF = {
@@ -116,7 +116,7 @@ def card_of(
         "data": data,
         "profile": profile,
         "seed": run.seed,
-        "settings": method(run.method).settings(experiment.settings(run.task)),
+        "settings": method(run.method).settings(experiment.settings(run.task, run.method)),
         "sha256": sha256(path),
         "bytes": path.stat().st_size,
         "made_by": command(data, profile),
@@ -128,7 +128,10 @@ def card_of(
         "scores": scores_of(experiment, run),
         "scores_from": f"results/{profile}/{data}/scores.csv",
         "rounding": change,
-        "limits": [*LIMITS_OF.get(data, ()), seen(experiment, run.task), *LIMITS],
+        "limits": [
+            *(*LIMITS_OF.get(data, ()), seen(experiment, run.task)),
+            *(limit.format(profile=profile) for limit in LIMITS),
+        ],
         "licence": "MIT, as the project; the data's own terms are in cdvae/data/README.md",
     }
 
@@ -165,7 +168,8 @@ def rounding(experiment: Experiment, run: Run, model: Model, path: Path) -> dict
     so the largest change may be a whole sample's and counts in the root mean square; the middle one
     of all samples says what a sample changes by. Scores: means over the examples.
     """
-    rounded = method(run.method).build(task_named(run.task), experiment.settings(run.task))
+    entry, profile = experiment.row(run)
+    rounded = entry.build(task_named(run.task), profile)
     fill(rounded, path)
     (x_c, x_g), n = examples(experiment, run, MEASURED[0]), MEASURED[1]
     samples = [

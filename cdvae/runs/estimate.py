@@ -58,7 +58,7 @@ def estimates(experiment: Experiment, runs: list[Run]) -> list[Estimate]:
             with one_thread():
                 known[pair] = seconds_of(experiment, run)
         step, draw = known.get(pair, (0.0, 0.0))
-        steps = method(run.method).training(experiment.settings(run.task)).steps
+        steps = method(run.method).training(experiment.settings(run.task, run.method)).steps
         seconds = trains * steps * step + scores * draw
         found.append(Estimate(run, trains, scores, seconds, megabytes(experiment, run)))
     return found
@@ -66,7 +66,7 @@ def estimates(experiment: Experiment, runs: list[Run]) -> list[Estimate]:
 
 def seconds_of(experiment: Experiment, run: Run) -> tuple[float, float]:
     """Seconds of a step of training, and of scoring the test split."""
-    entry, settings = method(run.method), experiment.settings(run.task)
+    entry, settings = method(run.method), experiment.settings(run.task, run.method)
     n_test = entry.n_scored(settings, experiment.profile.n_test)
     task, device = task_named(run.task), experiment.device
     if not (entry.build or entry.fit):  # the truth
@@ -88,7 +88,7 @@ def seconds_of_search(experiment: Experiment, run: Run, n_train: int) -> float:
     """Seconds of scoring one test example by a method without weights, given so many examples."""
     entry, task = method(run.method), task_named(run.task)
     train, few = (examples(task, n, 1, experiment.device) for n in (n_train, SCORED))
-    sampler, _ = entry.fit(train, few, experiment.settings(run.task), max(COUNTS))
+    sampler, _ = entry.fit(train, few, experiment.settings(run.task, run.method), max(COUNTS))
     return seconds_of_scores(sampler, few, experiment.device)
 
 
@@ -127,7 +127,7 @@ def n_used(profile: Profile) -> int:
 
 def megabytes(experiment: Experiment, run: Run) -> float:
     """The largest memory of a run's process: its examples and targets, or a batch of samples."""
-    profile, task = experiment.settings(run.task), task_named(run.task)
+    profile, task = experiment.settings(run.task, run.method), task_named(run.task)
     n = n_used(profile) * (1 + profile.flips) + profile.n_valid + profile.n_test
     field = 4 * SIZE**2 / 1e6
     examples = n * (task.channels_c + task.channels_g) * field

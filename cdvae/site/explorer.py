@@ -19,7 +19,7 @@ from cdvae.postprocess import own as subjects
 from cdvae.release.export import export
 from cdvae.site.npm import ONNXRUNTIME, take
 
-METHODS = ("cvae", "gauss", "mdn4", "mdn12")
+METHODS = ("cvae", "gauss", "mdn4", "mdn12", "cdvae-spatial")
 SCENES = 4  # the first test scenes
 THUMB = 96  # px
 RUNTIME = {
