@@ -9,6 +9,8 @@ from cdvae.figures.gallery import relight, relight_as_printed, resaturate
 from cdvae.postprocess.details import (
     DIMMEST,
     HUELESS,
+    NEWLY_WHITE,
+    exposure,
     log_shading,
     own_shading,
     relit,
@@ -133,8 +135,20 @@ def test_a_dark_shading_never_leaves_a_pixel_black():
 
 def test_light_beyond_white_is_clipped_and_counted():
     bright = np.log(np.where(np.arange(8) < 2, 4.0, 0.2)) * np.ones((8, 1))
-    made, clipped = relit(np.ones((8, 8, 3)) * 0.5, bright)
-    assert made.max() == 1 and clipped == pytest.approx(0.25)
+    made, clipped = relit(np.ones((8, 8, 3)) * np.where(np.arange(8) < 1, 1, 0.5)[:, None], bright)
+    assert made.max() == 1 and clipped == pytest.approx(1 / 8)  # what was white before
+
+
+def test_new_light_is_turned_down_until_few_pixels_are_newly_white():
+    """By trying: a slightly larger factor leaves more of them beyond white than may be."""
+    light, change = colours(50), RANDOM.normal(0.5, 0.5, (50, 50))
+    light[:10] = 1
+    made, own = light * np.exp(change)[..., None], light.max(2)
+    factor = exposure(made.max(2), own)
+    for times, expected in ((1.0, True), (1.001, False)):
+        newly = (made.max(2) * factor * times > 1) & (own < 1)
+        assert (newly.mean() <= NEWLY_WHITE) == expected
+    assert factor < 1 and exposure(0.5 * own, own) == 1
 
 
 def test_own_shading_leaves_an_albedo_in_range():

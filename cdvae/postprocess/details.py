@@ -10,6 +10,7 @@ from cdvae.data.photos.originals import saturation_of
 
 HUELESS = 8 / 255  # of the largest minus the smallest channel
 DIMMEST = 0.05  # the least shading that is put in proportion; darker ones count as this
+NEWLY_WHITE = 0.02  # the share of pixels that new light may bring to white
 Upsample = Callable[[np.ndarray], np.ndarray]  # (n, 32, 32) -> (n, H, W), linear
 
 
@@ -33,10 +34,22 @@ def relit(light: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, float]:
 
         Ŝ = CDVAE(z_g) · S_o / CDVAE(z_o),    photo = albedo · Ŝ = light · CDVAE(z_g) / CDVAE(z_o),
 
-    and the photo's own shading S_o cancels. Returns linear light in [0, 1].
+    and the photo's own shading S_o cancels. Light that would bring more than NEWLY_WHITE of the
+    pixels to white is turned down, as a camera would. Returns linear light in [0, 1].
     """
     made = light * np.exp(change)[..., None]
+    made *= exposure(made.max(2), light.max(2))
     return made.clip(0, 1), float((made > 1).any(2).mean())
+
+
+def exposure(made: np.ndarray, own: np.ndarray) -> float:
+    """The largest factor, at most 1, that leaves NEWLY_WHITE of the pixels newly beyond white.
+
+    made, own (H, W): each pixel's brightest channel in new light and in the photo.
+    """
+    newly = made[(made > 1) & (own < 1)]
+    allowed = int(NEWLY_WHITE * made.size)
+    return 1.0 if len(newly) <= allowed else 1 / float(np.sort(newly)[-1 - allowed])
 
 
 def log_shading(shading: np.ndarray) -> np.ndarray:

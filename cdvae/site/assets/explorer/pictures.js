@@ -1,6 +1,6 @@
 // Colours, and from generated layers to pictures: cdvae/postprocess/details.py for a browser.
 
-const DIMMEST = 0.05, HUELESS = 8 / 255, FULL_FLOW = 6;
+const DIMMEST = 0.05, HUELESS = 8 / 255, FULL_FLOW = 6, NEWLY_WHITE = 0.02;
 const STEPS = 65535;
 
 const toLinear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
@@ -36,9 +36,10 @@ const logShading = (v) => Math.log(Math.max(v, DIMMEST));
 /** A picture under each generated shading, its details kept (Eq. 10 in log shading). */
 export function relit(rgba, generated, reproduced, upsample) {
   const change = upsample(Float32Array.from(generated, (v, k) => logShading(v) - logShading(reproduced[k])));
+  const factors = change.map(Math.exp), steps = STEPS * exposure(rgba, factors);
   const made = new Uint8ClampedArray(rgba.length);
   for (let k = 0; k < change.length; k++) {
-    const factor = Math.exp(change[k]) * STEPS;
+    const factor = factors[k] * steps;
     for (let c = 4 * k; c < 4 * k + 3; c++) {
       const light = LINEAR[rgba[c]] * factor;
       made[c] = SCREEN[light > STEPS ? STEPS : (light + 0.5) | 0];
@@ -46,6 +47,17 @@ export function relit(rgba, generated, reproduced, upsample) {
     made[4 * k + 3] = 255;
   }
   return made;
+}
+
+/** The largest factor, at most 1, that leaves NEWLY_WHITE of the pixels newly beyond white. */
+function exposure(rgba, factors) {
+  const newly = [];
+  for (let k = 0; k < factors.length; k++) {
+    const own = LINEAR[Math.max(rgba[4 * k], rgba[4 * k + 1], rgba[4 * k + 2])];
+    if (own < 1 && own * factors[k] > 1) newly.push(own * factors[k]);
+  }
+  const allowed = Math.floor(NEWLY_WHITE * factors.length);
+  return newly.length <= allowed ? 1 : 1 / newly.sort((a, b) => b - a)[allowed];
 }
 
 /** A picture with each generated saturation, its details, hue and value kept. `isLinear`: its
