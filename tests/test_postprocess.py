@@ -121,7 +121,9 @@ def test_what_the_model_cannot_give_back_is_kept_in_proportion():
 
     ((made, _),) = relight(albedo * shading[..., None], generated[None], reproduced, upsample)
     logs = with_details(np.log(generated)[None], np.log(reproduced), np.log(shading), upsample)
-    assert np.allclose(made, (albedo * np.exp(logs[0])[..., None]).clip(0, 1), atol=1e-6)
+    wanted = albedo * np.exp(logs[0])[..., None]
+    factor = np.median(made / wanted)  # light is turned down where too much of it were white
+    assert 0 < factor < 1 and np.allclose(made, (factor * wanted).clip(0, 1), atol=1e-5)
 
 
 def test_a_dark_shading_never_leaves_a_pixel_black():
