@@ -31,6 +31,7 @@ from cdvae.tools.progress import Progress
 METHOD = "cdvae-spatial"
 ANSWERS = 4
 PHOTOS = 60
+SEEN = 8  # of 255
 COLUMNS = ["task", "spread", "photos", "difference", "clipped", "clipped_most", "best_error"]
 
 
@@ -43,16 +44,17 @@ def difference(pictures: np.ndarray) -> float:
 
 
 def newly_clipped(pictures: np.ndarray, original: np.ndarray) -> float:
-    """The largest share, among pictures (n, H, W, 3), of pixels with a channel at an end of its
-    range, 0 or 255, where the original's (H, W, 3) is not."""
+    """The largest share, among pictures (n, H, W, 3), of pixels with a channel at 255 that was
+    below in the original (H, W, 3), or at 0 that could be seen there, SEEN or above."""
     levels, before = np.rint(255 * pictures), np.rint(255 * original)
-    ends = ((levels <= 0) & (before > 0)) | ((levels >= 255) & (before < 255))
+    ends = ((levels <= 0) & (before >= SEEN)) | ((levels >= 255) & (before < 255))
     return float(ends.any(3).mean((1, 2)).max())
 
 
-def of_photo(subject: Subject, model: Model, seed: int) -> dict[str, tuple[float, float, float]]:
+def of_photo(
+    subject: Subject, model: Model, draw: torch.Generator
+) -> dict[str, tuple[float, float, float]]:
     """For each way of choosing answers: their difference, newly clipped, and the best error."""
-    draw = torch.Generator().manual_seed(seed)
     mine = model.reproduce(subject.x_c, subject.x_g, draw)[0, 0].numpy()
     one_by_one = model.sample(subject.x_c, ANSWERS, draw)
     chosen = covering(model.sample(subject.x_c, DRAWN * ANSWERS, draw), ANSWERS)
@@ -80,9 +82,9 @@ def table(profile: str, data: str, root: str | None) -> pd.DataFrame:
     experiment, rows = Experiment(load_profile(profile), data, root, "cpu"), []
     seed = experiment.profile.seeds[0]
     for task in experiment.source.tasks():
-        progress, found = Progress(PHOTOS), []
+        progress, found, draw = Progress(PHOTOS), [], torch.Generator().manual_seed(seed)
         for subject in photos(experiment, task):
-            found.append(of_photo(subject, experiment.model(Run(task, METHOD, seed)), seed))
+            found.append(of_photo(subject, experiment.model(Run(task, METHOD, seed)), draw))
             progress.step(f"{task}, {subject.name}")
         progress.close()
         for spread in SPREADS:
