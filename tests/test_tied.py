@@ -75,13 +75,23 @@ def test_one_component():
 
 
 @pytest.mark.parametrize("task", ["relighting", "motion"])
-def test_each_variant_is_a_run_of_its_own(task):
-    plain = load_profile("smoke")
+@pytest.mark.parametrize("name", ["smoke", "tuned"])  # which has settings for methods alone
+def test_each_variant_is_a_run_of_its_own(name, task):
+    plain = load_profile(name)
     keys = {}
     for variant in ablations.variants(task, plain, 200):
-        experiment = Experiment(load_profile("smoke", **variant.changes))
+        experiment = Experiment(load_profile(name, **variant.changes))
         keys[variant[:3]] = experiment.score_key(Run(task, variant.method, 0))
     assert len(set(keys.values())) == len(keys) > 25
+
+
+def test_a_variant_has_the_settings_of_what_it_is_compared_with():
+    plain = load_profile("tuned")
+    for variant in ablations.variants("relighting", plain, 200):
+        if one := method(variant.method).variant_of:
+            changed = load_profile("tuned", **variant.changes).of("relighting", variant.method)
+            base = plain.of("relighting", one)
+            assert changed.network == base.network and changed.training == base.training
 
 
 def test_table_of_ablations(monkeypatch):

@@ -17,7 +17,7 @@ from cdvae.methods import method, of_kind
 from cdvae.report.results import results_folder, write_csv
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.parallel import Crew, score_pairs
-from cdvae.runs.settings import Profile, load_profile
+from cdvae.runs.settings import Profile, load_profile, merged
 from cdvae.runs.store import Run
 from cdvae.tools.files import write_json
 from cdvae.tools.progress import Progress
@@ -36,38 +36,55 @@ class Variant(NamedTuple):
     changes: dict
 
 
+def own(task: str, name: str, changes: dict) -> dict:
+    """Changes to a profile that are for one method on one task alone, above all that it has."""
+    return {"by_task": {task: {"by_method": {name: changes}}}}
+
+
 def variants(task: str, profile: Profile, n_train: int) -> list[Variant]:
     """The ablations of a profile; the unchanged methods come first, as group "base"."""
-    settings = profile.of(task)
-    size, tie = settings.network.latents[-1], settings.tie
+    gauss, mdn, space = (profile.of(task, n) for n in ("gauss", "mdn12", "cdvae-spatial"))
+    size, tie = gauss.network.latents[-1], gauss.tie
 
-    def change(table: str, **values) -> dict:
-        return {"by_task": {task: {table: values}}}
+    def change(name: str, table: str, **values) -> dict:
+        return own(task, name, {table: values})
+
+    def as_base(name: str) -> dict:
+        """What the profile has for the method that a variant is compared with."""
+        one, of_task = method(name).variant_of, profile.by_task.get(task, {})
+        mine = merged(profile.by_method.get(one, {}), of_task.get("by_method", {}).get(one, {}))
+        return own(task, name, mine)
 
     base = [name for name in of_kind("paper", "extension") if name in profile.methods]
     base = [name for name in base if method(name).serves(task)]
     found = [Variant("base", BASE, name, {}) for name in base]
-    off = change("training", guidance_start=0.0)
-    found += [Variant("guidance", "off", name, off) for name in ("gauss", "mdn12")]
+    for name in ("gauss", "mdn12"):
+        off = change(name, "training", guidance_start=0.0)
+        found.append(Variant("guidance", "off", name, off))
     for depth in (1, 2, 5):
-        latents = change("network", latents=[size] * depth)
+        latents = change("gauss", "network", latents=[size] * depth)
         found.append(Variant("depth", str(depth), "gauss", latents))
-    found.append(Variant("components", "1", "mdn1", {}))
-    found.append(Variant("tied layers", "all", "gauss_all", {}))
+    found.append(Variant("components", "1", "mdn1", as_base("mdn1")))
+    found.append(Variant("tied layers", "all", "gauss_all", as_base("gauss_all")))
     exact = "paper's" if tie.exact else "exact"
-    found.append(Variant("conditional", exact, "gauss", change("tie", exact=not tie.exact)))
-    printed = "as printed" if tie.mdn_normalised else "normalised"
-    changed = change("tie", mdn_normalised=not tie.mdn_normalised)
+    found.append(
+        Variant("conditional", exact, "gauss", change("gauss", "tie", exact=not tie.exact))
+    )
+    printed = "as printed" if mdn.tie.mdn_normalised else "normalised"
+    changed = change("mdn12", "tie", mdn_normalised=not mdn.tie.mdn_normalised)
     found.append(Variant("mixture", printed, "mdn12", changed))
     for sigma in (0.1, 0.25, 0.5, 1.0):
         if sigma != tie.sigma:
-            found.append(Variant("sigma_t", str(sigma), "gauss", change("tie", sigma=sigma)))
+            found.append(
+                Variant("sigma_t", str(sigma), "gauss", change("gauss", "tie", sigma=sigma))
+            )
     for share in (0.0, 0.5, 1.0):  # at 0 one component is left (`GaussianTie`)
-        found.append(Variant("share tied", f"{share:.0%}", "gauss", change("tie", share=share)))
+        changed = change("gauss", "tie", share=share)
+        found.append(Variant("share tied", f"{share:.0%}", "gauss", changed))
     for part in EXAMPLES:
         some = {"n_used": n_train // part}
         found += [Variant("examples", f"1/{part}", name, some) for name in ("nn", "cvae", "mdn12")]
-    net = settings.spatial
+    net = space.spatial
     maps = [0] * (len(net.widths) - 1) + [2, net.codes_g[-1]]
     for setting, value in (
         ("no energy score", {"energy": 0.0}),
@@ -75,7 +92,7 @@ def variants(task: str, profile: Profile, n_train: int) -> list[Variant]:
         ("codes at 4 × 4 as well", {"codes_g": maps}),
         ("weights not averaged", {"averaging": 0.0}),
     ):
-        changes = change("spatial", **value)
+        changes = change("cdvae-spatial", "spatial", **value)
         found.append(Variant("spatial", setting, "cdvae-spatial", changes))
     return found
 

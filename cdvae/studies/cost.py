@@ -34,10 +34,12 @@ def seconds(model: torch.nn.Module, x_c: torch.Tensor, n: int) -> float:
 
 def table(profile_name: str, task_name: str, n: int = max(COUNTS)) -> pd.DataFrame:
     """A row for each method: parameters, milliseconds, and how many times faster than `fm`."""
-    task, profile = task_named(task_name), load_profile(profile_name).of(task_name)
+    task, profile = task_named(task_name), load_profile(profile_name)
     entries = [method(name) for name in ordered(profile.methods)]
     entries = [each for each in entries if each.is_learned and each.serves(task_name)]
-    models = {each.name: each.build(task, profile).eval() for each in entries}
+    models = {
+        each.name: each.build(task, profile.of(task_name, each.name)).eval() for each in entries
+    }
     x_c = torch.rand(1, task.channels_c, SIZE, SIZE)
     turns = [{m: seconds(model, x_c, n) for m, model in models.items()} for _ in range(ROUNDS)]
     least = {name: min(turn[name] for turn in turns) for name in models}
