@@ -80,7 +80,7 @@ def weights(profile: str, task: str, name: str) -> int:
     """Bytes of the weights of a method; 0 where it is not known any more."""
     if name not in methods():
         return 0
-    model = method(name).build(task_named(task), load_profile(profile).of(task))
+    model = method(name).build(task_named(task), load_profile(profile).of(task, name))
     return sum(value.numel() * value.element_size() for value in model.state_dict().values())
 
 
