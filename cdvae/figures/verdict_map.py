@@ -5,6 +5,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cdvae.data.fields import TASKS
 from cdvae.figures.studies import COLOURS
 from cdvae.figures.style import STYLE, finished
 from cdvae.report.chapters import NAMES
@@ -25,7 +26,7 @@ def verdict_map(rows: pd.DataFrame) -> Figure:
     in the cells: below zero the first method is better.
     """
     scores, claims = dict.fromkeys(rows.metric), list(dict.fromkeys(rows.claim))
-    places = sorted(set(zip(rows.task, rows.data, rows.n_train, strict=True)), key=order(rows))
+    places = sorted(set(zip(rows.task, rows.data, rows.n_train, strict=True)), key=order)
     wide = max(PANEL, WIDE * len(places))
     size = (CLAIMS + len(scores) * wide, HEADS + HIGH * len(claims))
     with plt.rc_context(STYLE):
@@ -43,10 +44,10 @@ def verdict_map(rows: pd.DataFrame) -> Figure:
     return finished(figure)
 
 
-def order(rows: pd.DataFrame):
-    """Tasks and data sets as the rows have them, then sizes."""
-    tasks, data = list(dict.fromkeys(rows.task)), list(dict.fromkeys(rows.data))
-    return lambda place: (tasks.index(place[0]), data.index(place[1]), place[2])
+def order(place: tuple[str, str, int]) -> tuple[int, int, int]:
+    """Tasks as the paper has them, data sets as tables have them, then sizes."""
+    task, data, n_train = place
+    return list(TASKS).index(task), list(NAMES).index(data), n_train
 
 
 def cells(axis: Axes, rows: pd.DataFrame, claims: list[str], places: list[tuple]) -> None:
