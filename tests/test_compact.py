@@ -18,6 +18,7 @@ def test_rounding_is_at_most_half_a_step_of_each_row():
         "zero": torch.zeros(64, 64),
         "bias": torch.randn(2000),
         "small": torch.randn(8, 8),
+        "large": torch.tensor([1.0, 7e4, 1e6]),
         "count": torch.tensor(7),
     }
     kept = compact(weights)
@@ -31,6 +32,7 @@ def test_rounding_is_at_most_half_a_step_of_each_row():
         assert torch.equal(found[name].flatten(1).abs().amax(1) > 0, most > 0)
     for name in ("bias", "small"):
         assert torch.equal(found[name], weights[name].half().float())
+    assert torch.equal(found["large"], weights["large"])  # no half is that large
     assert int(found["count"]) == 7 and f"bias{SCALE}" not in kept
     assert found["matrix"].dtype == torch.float32
 

@@ -1,7 +1,7 @@
 """Weights in little space: matrices in 8 bits, each row with a scale; the rest in half precision.
 
 A row is what an index of the first axis gives. Rounding moves a weight by at most 1/254 of the
-largest of its row.
+largest of its row; what is too large for half precision stays in single precision.
 """
 
 import torch
@@ -24,8 +24,14 @@ def compact(weights: dict[str, Tensor]) -> dict[str, Tensor]:
             kept[name] = (rows / scale).round().to(torch.int8).view(value.shape)
             kept[name + SCALE] = scale[:, 0].contiguous()
         else:
-            kept[name] = value.half() if value.is_floating_point() else value
+            kept[name] = halved(value) if value.is_floating_point() else value
     return kept
+
+
+def halved(value: Tensor) -> Tensor:
+    """In half precision, but for what that cannot hold: numbers from 65,520 on would be infinite."""
+    half = value.half()
+    return half if torch.equal(half.isfinite(), value.isfinite()) else value.float()
 
 
 def expanded(kept: dict[str, Tensor]) -> dict[str, Tensor]:
