@@ -29,7 +29,7 @@ def compact(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def halved(value: Tensor) -> Tensor:
-    """In half precision, but for what that cannot hold: from 65,520 on a number is infinite there."""
+    """In half precision, but for what that cannot hold: from 65,520 on all is infinite in it."""
     half = value.half()
     return half if torch.equal(half.isfinite(), value.isfinite()) else value.float()
 
