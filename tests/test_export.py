@@ -20,7 +20,7 @@ from cdvae.ties import GaussianTie, MDNTie
 from cdvae.tools.errors import InputError
 
 NAMES = "relighting-mdn12-scenes", "resaturation-gauss-coco", "motion-cvae-ucf101"
-NAMES += ("motion-crossconv-scenes",)
+NAMES += ("motion-crossconv-scenes", "resaturation-cdvae-spatial-coco")
 TOP_ALONE = {"codes_g": [0, 0, 8]}  # no maps, as by default
 N_EXAMPLES, N_SAMPLES, COUNTS = 100, 10, (3, 10)
 
