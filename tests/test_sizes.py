@@ -226,7 +226,8 @@ def test_the_table_says_the_verdict_with_its_interval():
     )
     others = [row, row | {"data": "scenes"}, row | {"n_train": "1000 / 4500"}]
     found = size_verdicts.table(pd.DataFrame(others))
-    assert list(found)[2:] == ["coco, 4,500", "coco, 1,000 / 4,500", "scenes, 4,500"]
+    heads = ["COCO, 4,500", "COCO, 1,000 / 4,500", "built-in world, 4,500"]
+    assert list(found)[2:] == heads
     nearly = size_verdicts.table(pd.DataFrame([row | {"difference_percent": -0.03}]))
     assert nearly["4,500"].iloc[0] == "holds (0.0 % [−4.0, −2.0])"
 

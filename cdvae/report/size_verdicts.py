@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cdvae.methods import label, method
+from cdvae.report.chapters import NAMES
 from cdvae.report.claims import CLAIMS
 from cdvae.report.results import write_csv
 from cdvae.report.size_record import Each, Record
@@ -209,7 +210,7 @@ def table(rows: pd.DataFrame, question: str | None = None) -> pd.DataFrame:
             low, high = signed(row.low), signed(row.high)
             text += f" ({signed(row.difference_percent)} % [{low}, {high}])"
         numbers = [int(n) for n in str(row.n_train).split("/")]
-        place = [getattr(row, name) for name in varied]
+        place = [NAMES.get(getattr(row, name), getattr(row, name)) for name in varied]
         head = ", ".join([*place, " / ".join(f"{n:,}" for n in numbers)])
         places[head] = (place, len(numbers), numbers)
         cells.setdefault((row.claim, metric(row.metric).label), {})[head] = text
