@@ -253,6 +253,11 @@ def test_the_map_has_a_cell_for_each_verdict_under_its_score():
     rows += [ROW | {"metric": "best_error", "verdict": "undecided", "difference_percent": 0.26}]
     figure = verdict_map.verdict_map(pd.DataFrame(rows))
     energy, error = figure.axes
+    shown = [text.get_text() for text in energy.texts]
+    assert "built-in world" in shown and "COCO" in shown
+    own = pd.DataFrame([ROW, ROW | {"data": "folder"}])  # has no name of its own in heads
+    said = [text.get_text() for text in verdict_map.verdict_map(own).axes[0].texts]
+    assert said.index("COCO") < said.index("folder")
     for axis, says in ((energy, ["−3.1", "+2.0"]), (error, ["+0.3"])):
         cells = axis.patches
         assert [text.get_text() for text in axis.texts if text.get_text() in says] == says

@@ -5,12 +5,14 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cdvae.data.fields import TASKS
+from cdvae.data.fields import Task
+from cdvae.data.sources import data_sets
 from cdvae.figures.studies import COLOURS
 from cdvae.figures.style import STYLE, finished
 from cdvae.report.chapters import NAMES
 from cdvae.report.size_verdicts import signed
 from cdvae.runs.measures import metric
+from cdvae.tools.registry import entries
 
 SHADES = {"holds": COLOURS["better"], "does not hold": COLOURS["worse"], "undecided": "#DDDDDD"}
 WIDE, HIGH = 0.4, 0.22  # inches of a cell
@@ -45,9 +47,9 @@ def verdict_map(rows: pd.DataFrame) -> Figure:
 
 
 def order(place: tuple[str, str, int]) -> tuple[int, int, int]:
-    """Tasks as the paper has them, data sets as tables have them, then sizes."""
+    """Tasks as they are registered, data sets as tables have them and then others, then sizes."""
     task, data, n_train = place
-    return list(TASKS).index(task), list(NAMES).index(data), n_train
+    return list(entries(Task)).index(task), [*NAMES, *data_sets()].index(data), n_train
 
 
 def cells(axis: Axes, rows: pd.DataFrame, claims: list[str], places: list[tuple]) -> None:

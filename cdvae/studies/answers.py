@@ -16,7 +16,8 @@ import pandas as pd
 import torch
 
 from cdvae.covering import DRAWN, SPREADS, covering
-from cdvae.data.sources import original
+from cdvae.data.fields import task_named
+from cdvae.data.sources import data_set, original
 from cdvae.metrics import squared_errors
 from cdvae.model import Model
 from cdvae.postprocess.own import Subject
@@ -67,14 +68,17 @@ def of_photo(
     return found
 
 
+def confirm(data: str, task: str) -> None:
+    """Raise InputError where the answers of a task are no photos."""
+    if data_set(data).original is None or task_named(task).is_flow:
+        raise InputError(f"answers of {data}, {task}, are no photos: name other --data")
+
+
 def photos(experiment: Experiment, task: str) -> Iterator[Subject]:
-    """The first test photos; InputError where the data are no photos."""
+    """The first test photos."""
     test, source = experiment.fields(task)["test"], experiment.source
     for k, name in enumerate(test.ids[:PHOTOS]):
-        picture = original(source.name, source.root, task, name)
-        if picture is None or test.task.is_flow:
-            raise InputError(f"answers of {source.name}, {task}, are no photos: name other --data")
-        yield Subject(name, test, k, picture)
+        yield Subject(name, test, k, original(source.name, source.root, task, name))
 
 
 def table(profile: str, data: str, root: str | None) -> pd.DataFrame:
@@ -82,9 +86,11 @@ def table(profile: str, data: str, root: str | None) -> pd.DataFrame:
     experiment, rows = Experiment(load_profile(profile), data, root, "cpu"), []
     seed = experiment.profile.seeds[0]
     for task in experiment.source.tasks():
+        confirm(data, task)
+        model = experiment.model(Run(task, METHOD, seed))
         progress, found, draw = Progress(PHOTOS), [], torch.Generator().manual_seed(seed)
         for subject in photos(experiment, task):
-            found.append(of_photo(subject, experiment.model(Run(task, METHOD, seed)), draw))
+            found.append(of_photo(subject, model, draw))
             progress.step(f"{task}, {subject.name}")
         progress.close()
         for spread in SPREADS:
