@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-DRAWN = 8  # draws for each that is wanted
+DRAWN = 12  # draws for each that is wanted
 SPREADS = ("independent", "covering")  # how several answers are chosen
 
 

@@ -157,8 +157,8 @@ def test_pictures_are_the_originals_where_z_g_is_z_o_and_darker_where_it_is_dark
 def test_clipped_pixels_are_where_light_is_beyond_white():
     gallery = relighting_of_scenes(3.0)  # so bright that white paint is beyond white
     ((_, made), (none, some)) = gallery.made(0, "gauss")
-    assert none == 0 and not gallery.clipped(0, 0).any()
-    where = gallery.clipped(0, 1)
+    assert none == 0 and not gallery.beyond(0, 0).any()
+    where = gallery.beyond(0, 1)
     assert where.mean() == pytest.approx(some, abs=0.02) and 0.5 * NEWLY_WHITE < some <= NEWLY_WHITE
     assert (made[where].max(1) >= 220).mean() > 0.95  # means of pixels, at the display's size
 

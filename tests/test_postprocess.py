@@ -10,6 +10,8 @@ from cdvae.postprocess.details import (
     DIMMEST,
     HUELESS,
     NEWLY_WHITE,
+    SHOULDER,
+    bent,
     exposure,
     log_shading,
     own_shading,
@@ -56,8 +58,8 @@ def test_details_are_equation_10():
 
 def test_resaturation_keeps_hue_and_value():
     photo = colours().clip(0.1, 1)
-    new = RANDOM.uniform(0.2, 1, photo.shape[:2]).astype(np.float32)
-    made, clipped = resaturated(photo, new)
+    new = RANDOM.uniform(SHOULDER, 1 - SHOULDER, photo.shape[:2]).astype(np.float32)
+    made, beyond = resaturated(photo, new)
     before, after = (
         cv2.cvtColor(each.astype(np.float32), cv2.COLOR_RGB2HSV) for each in (photo, made)
     )
@@ -66,7 +68,7 @@ def test_resaturation_keeps_hue_and_value():
     assert has_hue.mean() > 0.9
     assert np.minimum(turn, 360 - turn)[has_hue].max() < 0.1
     assert np.abs(before[..., 2] - after[..., 2]).max() < 1e-6
-    assert np.abs(after[..., 1] - new)[has_hue].max() < 1e-4 and clipped == 0
+    assert np.abs(after[..., 1] - new)[has_hue].max() < 1e-4 and beyond == 0
 
 
 def test_resaturation_with_its_own_saturation_is_the_identity():
@@ -75,29 +77,45 @@ def test_resaturation_with_its_own_saturation_is_the_identity():
     assert np.allclose(resaturated(photo, own)[0], photo, atol=1e-5)
 
 
-def test_grey_stays_grey_and_clipping_is_counted():
-    photo = colours(10)
+def test_grey_stays_grey_and_what_goes_beyond_is_bent_back_and_counted():
+    photo = colours(10).clip(0.1, 0.9)
     photo[..., 0], photo[..., 1] = 0.9, 0.1  # no pixel is nearly grey
     photo[0] = 0.5  # ten grey pixels
     photo[1] = 0.0  # ten black ones
     new = np.full((10, 10), 0.5, np.float32)
     new[2:4] = 1.3
     new[4] = -0.2
-    new[0] = 3.0  # of grey pixels, where nothing is clipped
-    made, clipped = resaturated(photo, new)
-    assert np.array_equal(made[:2], photo[:2]) and clipped == pytest.approx(0.3)
-    assert np.allclose(made[4], made[4].max(1, keepdims=True))  # no colour left
-    assert np.abs(made[2:4].min(2)).max() < 1e-6  # full colour
+    new[0] = 3.0  # of grey pixels, where nothing changes
+    made, beyond = resaturated(photo, new)
+    assert np.array_equal(made[:2], photo[:2]) and beyond == pytest.approx(0.3)
+    saturation = 1 - made.min(2)[2:5] / made.max(2)[2:5]
+    assert saturation[:2] == pytest.approx(1 - SHOULDER / (1 + 4), abs=1e-6)  # 0.4 beyond 0.9
+    assert saturation[2] == pytest.approx(SHOULDER / (1 + 3), abs=1e-6)  # 0.3 below 0.1
+
+
+def test_saturation_is_bent_smoothly_and_its_own_is_kept():
+    wanted = np.linspace(-2, 3, 50_001)
+    for own in (0.0, 0.02, 0.4, 0.95, 1.0):
+        made = bent(wanted, np.full_like(wanted, own))
+        slope = np.diff(made) / np.diff(wanted)
+        assert 0 <= made.min() and made.max() <= 1 and 0 <= slope.min() and slope.max() < 1 + 1e-6
+        assert bent(np.array(own), np.array(own)) == own
+        if 0 < own < 1:  # no end is reached, and nothing jumps, in value or in slope
+            assert 0 < made.min() and made.max() < 1 and slope.min() > 0
+            assert np.abs(np.diff(slope)).max() < 0.02
+        if SHOULDER < own < 1 - SHOULDER:
+            kept = np.abs(wanted - 0.5) < 0.5 - SHOULDER
+            assert np.abs(made - wanted)[kept].max() < 1e-12
 
 
 def test_the_change_fades_where_the_hue_does():
-    """From grey to HUELESS, a colour's saturation moves by its share of the way."""
+    """From grey to HUELESS, a colour's saturation moves by the square of its share."""
     for share in (0.0, 0.25, 0.5, 1.0, 2.0):
         pixel = np.array([[[0.5, 0.5, 0.5 - share * HUELESS]]])
         own = share * HUELESS / 0.5
         made, _ = resaturated(pixel, np.array([[own + 0.3]]))
         found = 1 - made.min() / made.max()
-        assert found == pytest.approx(own + 0.3 * min(share, 1))
+        assert found == pytest.approx(own + 0.3 * min(share, 1) ** 2)
 
 
 def test_relighting_is_albedo_times_shading_in_linear_light():
@@ -142,15 +160,17 @@ def test_light_beyond_white_is_clipped_and_counted():
 
 
 def test_new_light_is_turned_down_until_few_pixels_are_newly_white():
-    """By trying: a slightly larger factor leaves more of them beyond white than may be."""
+    """By trying: a slightly larger factor brings more of them, as 8 bits, to 255 than may be."""
     light, change = colours(50), RANDOM.normal(0.5, 0.5, (50, 50))
     light[:10] = 1
-    made, own = light * np.exp(change)[..., None], light.max(2)
-    factor = exposure(made.max(2), own)
-    for times, expected in ((1.0, True), (1.001, False)):
-        newly = (made.max(2) * factor * times > 1) & (own < 1)
+    light[10:20, :, 0] = 1  # red is at white, green and blue are not
+    made = light * np.exp(change)[..., None]
+    factor, before = exposure(made, light), np.rint(255 * to_srgb(light))
+    for times, expected in ((0.999, True), (1.001, False)):
+        after = np.rint(255 * to_srgb((made * factor * times).clip(0, 1)))
+        newly = ((after == 255) & (before < 255)).any(2)
         assert (newly.mean() <= NEWLY_WHITE) == expected
-    assert factor < 1 and exposure(0.5 * own, own) == 1
+    assert factor < 1 and exposure(0.5 * light, light) == 1
 
 
 def test_own_shading_leaves_an_albedo_in_range():

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from cdvae.figures.arrows import fastest
-from cdvae.figures.comparison import most_clipped
+from cdvae.figures.comparison import most_beyond
 from cdvae.figures.gallery import Gallery
 from cdvae.figures.shown import DRAWN, N_EACH
 from cdvae.methods import label
@@ -56,7 +56,9 @@ def of_samples(gallery: Gallery, number: int, rows: range) -> str:
     else:
         shares = [share for k in rows for share in gallery.made(k, gallery.shown.main)[1]]
         mean, most = sum(shares) / len(shares), max(shares)
-        parts.append(f"Of the pixels {mean:.1%} clip (at most {most:.1%} of one picture).")
+        does = {"relighting": "clip", "resaturation": "would leave the range and are bent back"}
+        part = f"Of the pixels {mean:.1%} {does[gallery.task]} (at most {most:.1%} of one picture)."
+        parts.append(part)
     return " ".join([*parts, *common([gallery])])
 
 
@@ -94,18 +96,24 @@ def of_fields(gallery: Gallery, number: str, rows: range) -> str:
     return f"{text} {source([gallery])}"
 
 
-def of_clipping(gallery: Gallery, number: str, rows: range) -> str:
-    """What clipping looks like."""
-    k, n, share = most_clipped(gallery, rows)
-    what = {
-        "relighting": "burnt out: a channel is at white, and texture is lost there",
-        "resaturation": "at full saturation or at none: neighbouring colours run together, and a "
-        "halo can follow the border of a smooth field",
-    }
+def of_beyond(gallery: Gallery, number: str, rows: range) -> str:
+    """Where a picture goes beyond what can be shown."""
+    k, n, share = most_beyond(gallery, rows)
+    what, painted = {
+        "relighting": (
+            "What clipping looks like",
+            "are burnt out: a channel is at white, and texture is lost there",
+        ),
+        "resaturation": (
+            "Where saturation is bent back",
+            "would have more than full saturation or less than none. They come near it and stay "
+            "apart from each other, where cutting them off would make them one colour",
+        ),
+    }[gallery.task]
     text = (
-        f"**Figure {number}.** What clipping looks like: the picture of Figure {number[:-1]} of "
-        f"which most is clipped, {share:.1%} (test example {k + 1}, sample {n + 1}). Painted "
-        f"pixels are {what[gallery.task]}."
+        f"**Figure {number}.** {what}: the picture of Figure {number[:-1]} of which most goes "
+        f"beyond what can be shown, {share:.1%} (test example {k + 1}, sample {n + 1}). Painted "
+        f"pixels {painted}."
     )
     return f"{text} {source([gallery])}"
 

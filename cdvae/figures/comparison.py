@@ -1,4 +1,4 @@
-"""Figure 5, the methods beside each other, and what clipping does to a picture."""
+"""Figure 5, the methods beside each other, and where a picture goes beyond what can be shown."""
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -12,7 +12,8 @@ from cdvae.figures.style import STYLE, finished
 from cdvae.methods import label as name_of
 
 HEADS = ["Original", *(f"Sample {k + 1}" for k in range(N_EACH)), "Spread"]
-PAINT = np.array([255, 0, 200], np.uint8)  # of clipped pixels, a colour that photos hardly have
+BEYOND = {"relighting": "clipped", "resaturation": "bent"}
+PAINT = np.array([255, 0, 200], np.uint8)  # of pixels beyond: photos hardly have it
 
 
 def methods_of(galleries: list[Gallery]) -> list[str]:
@@ -58,19 +59,19 @@ def figure5(galleries: list[Gallery]) -> Figure:
     return finished(figure)
 
 
-def most_clipped(gallery: Gallery, rows: range) -> tuple[int, int, float]:
-    """The example and the sample of which most is clipped, and the share of its pixels."""
+def most_beyond(gallery: Gallery, rows: range) -> tuple[int, int, float]:
+    """The example and the sample of which most goes beyond, and the share of its pixels."""
     main = gallery.shown.main
     every = [(k, n, share) for k in rows for n, share in enumerate(gallery.made(k, main)[1])]
     return max(every, key=lambda each: each[2])
 
 
-def clipping(gallery: Gallery, rows: range) -> Figure:
-    """The picture of a page of which most is clipped: original, made, and where it is clipped."""
-    k, n, _ = most_clipped(gallery, rows)
-    picture, where = gallery.made(k, gallery.shown.main)[0][n], gallery.clipped(k, n)
+def beyond_range(gallery: Gallery, rows: range) -> Figure:
+    """The picture of a page of which most goes beyond: original, made, and where it does."""
+    k, n, _ = most_beyond(gallery, rows)
+    picture, where = gallery.made(k, gallery.shown.main)[0][n], gallery.beyond(k, n)
     with plt.rc_context(STYLE):
-        heads = ["Original", f"Sample {n + 1}", "clipped"]
+        heads = ["Original", f"Sample {n + 1}", BEYOND[gallery.task]]
         figure, axes = sheet(1, heads, aspect_of(gallery), left=0.05)
         marked = (0.25 * picture + 0.75 * picture.mean(2, keepdims=True)).astype(np.uint8)
         marked[where] = PAINT

@@ -11,10 +11,19 @@ import numpy as np
 
 from cdvae.data.drawn.closeup import TIMES, closeups
 from cdvae.data.drawn.scenes import SCENES
-from cdvae.data.photos.originals import grey_of
+from cdvae.data.photos.originals import grey_of, saturation_of
 from cdvae.data.sources import original
 from cdvae.figures.shown import Shown
-from cdvae.postprocess.details import relight, relight_as_printed, resaturate, to_linear, to_srgb
+from cdvae.postprocess.details import (
+    leaves_range,
+    relight,
+    relight_as_printed,
+    resaturate,
+    saturation_wanted,
+    to_linear,
+    to_srgb,
+    with_details,
+)
 from cdvae.postprocess.upsample import Upsampler
 from cdvae.runs.settings import load_profile
 from cdvae.tools.files import InputError
@@ -52,28 +61,27 @@ class Gallery:
     def made(
         self, k: int, method: str, as_printed: bool = False
     ) -> tuple[list[np.ndarray], list[float]]:
-        """Example k with each of a method's samples, and the share of pixels that clipped.
+        """Example k with each of a method's samples, and the share of pixels that go beyond.
 
+        Beyond white, where light is clipped, or beyond full saturation or none, where it is bent.
         as_printed: relit by Eq. 10 as printed, with the share of pixels left without light.
         """
         return self._make(k, method, as_printed)
 
-    def clipped(self, k: int, n: int) -> np.ndarray:
-        """Where the main method's sample n of example k is clipped, at the size of a figure (h, w).
+    def beyond(self, k: int, n: int) -> np.ndarray:
+        """Where the main method's sample n of example k goes beyond, as in `made`.
 
-        Where light is at white in a channel, or saturation at 0 or 1; not in grey pixels, which
-        have none.
+        At the size of a figure (h, w).
         """
         main = self.shown.main
         fields = self.shown.samples[main][k][n : n + 1, 0], self.shown.reproduced[main][k, 0]
         colours, upsample = self.prepared(k)
-        change = relight if self.task == "relighting" else resaturate
-        ((made, _),) = change(colours, *fields, upsample)
         if self.task == "relighting":
+            ((made, _),) = relight(colours, *fields, upsample)
             where = (made >= 1).any(2)
         else:
-            has_hue = colours.max(2) > colours.min(2)
-            where = has_hue & ((made.min(2) <= 0) | (made.min(2) >= made.max(2)))
+            (new,) = with_details(*fields, saturation_of(colours), upsample)
+            where = leaves_range(saturation_wanted(colours, new))
         return for_display(np.repeat(where[..., None], 3, 2).astype(np.float32))[..., 0] >= 128
 
     def _make(self, k: int, method: str, as_printed: bool) -> tuple[list, list[float]]:

@@ -132,8 +132,8 @@ def plates(galleries: dict[str, Gallery]) -> dict[str, tuple[Callable, Callable]
             page = partial(samples_page, gallery, pages[main], as_printed=True)
             found[f"figure{main}c"] = page, caption
         if gallery.task != "motion":
-            page = partial(comparison.clipping, gallery, pages[main])
-            caption = partial(captions.of_clipping, gallery, f"{main}d", pages[main])
+            page = partial(comparison.beyond_range, gallery, pages[main])
+            caption = partial(captions.of_beyond, gallery, f"{main}d", pages[main])
             found[f"figure{main}d"] = page, caption
     return found
 

@@ -10,7 +10,9 @@ from cdvae.data.photos.originals import saturation_of
 
 HUELESS = 8 / 255  # of the largest minus the smallest channel
 DIMMEST = 0.05  # the least shading that is put in proportion; darker ones count as this
-NEWLY_WHITE = 0.02  # the share of pixels that new light may bring to white
+NEWLY_WHITE = 0.02  # the share of pixels that new light may bring to white, in any channel
+WHITE = ((254.5 / 255 + 0.055) / 1.055) ** 2.4  # linear light that 8 bits of sRGB round to 255
+SHOULDER = 0.1  # of saturation: how far from either end its changes begin to bend
 Upsample = Callable[[np.ndarray], np.ndarray]  # (n, 32, 32) -> (n, H, W), linear
 
 
@@ -38,18 +40,20 @@ def relit(light: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, float]:
     pixels to white is turned down, as a camera would. Returns linear light in [0, 1].
     """
     made = light * np.exp(change)[..., None]
-    made *= exposure(made.max(2), light.max(2))
+    made *= exposure(made, light)
     return made.clip(0, 1), float((made > 1).any(2).mean())
 
 
 def exposure(made: np.ndarray, own: np.ndarray) -> float:
-    """The largest factor, at most 1, that leaves NEWLY_WHITE of the pixels newly beyond white.
+    """The largest factor, at most 1, that leaves NEWLY_WHITE of the pixels newly white.
 
-    made, own (H, W): each pixel's brightest channel in new light and in the photo.
+    made, own (H, W, 3): linear light as it would be and as it is in the photo. A pixel is newly
+    white if one of its channels is, where texture can be lost.
     """
-    newly = made[(made > 1) & (own < 1)]
-    allowed = int(NEWLY_WHITE * made.size)
-    return 1.0 if len(newly) <= allowed else 1 / float(np.sort(newly)[-1 - allowed])
+    newly = np.where(own <= WHITE, made, 0).max(2)
+    newly = newly[newly > WHITE]
+    allowed = int(NEWLY_WHITE * made[..., 0].size)
+    return 1.0 if len(newly) <= allowed else WHITE / float(np.sort(newly)[-1 - allowed])
 
 
 def log_shading(shading: np.ndarray) -> np.ndarray:
@@ -81,17 +85,41 @@ def own_shading(light: np.ndarray, shading: np.ndarray) -> np.ndarray:
 def resaturated(colours: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, float]:
     """Colours (H, W, 3) in [0, 1] with HSV saturation `new` (H, W), hue and value kept.
 
-    Saturation beyond [0, 1] is clipped; returns the share of pixels where it was. A grey pixel has
-    no hue and stays grey, and below HUELESS a hue is mostly the JPEG's noise: there the change of
-    saturation fades to none in proportion.
+    Saturation that would leave [0, 1] is bent back into it; returns the share of pixels where it
+    would. A grey pixel has no hue and stays grey, and below HUELESS a hue is mostly the JPEG's
+    noise: there the change of saturation fades to none, as the square of what hue there is.
     """
-    value, least = colours.max(2), colours.min(2)
-    own = (value - least) / np.where(value > 0, value, 1)
-    known = np.minimum(1, (value - least) / HUELESS)
-    wanted = own + known * (new - own)
-    ratio = wanted.clip(0, 1) / np.where(own > 0, own, 1)
+    value, own, wanted = colours.max(2), saturation_of(colours), saturation_wanted(colours, new)
+    ratio = bent(wanted, own) / np.where(own > 0, own, 1)
     made = value[..., None] - (value[..., None] - colours) * ratio[..., None]
-    return made.clip(0, 1), float(((wanted < 0) | (wanted > 1)).mean())
+    return made.clip(0, 1), float(leaves_range(wanted).mean())
+
+
+def saturation_wanted(colours: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """HSV saturation (H, W), of any size, that replaces that of colours where hues are known."""
+    own = saturation_of(colours)
+    known = np.minimum(1, (colours.max(2) - colours.min(2)) / HUELESS)
+    return own + known**2 * (new - own)
+
+
+def leaves_range(wanted: np.ndarray) -> np.ndarray:
+    """Where a saturation is below 0 or above 1."""
+    return (wanted < 0) | (wanted > 1)
+
+
+def bent(wanted: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Saturations `wanted` of any size in [0, 1], where `own` becomes `own`: both (H, W).
+
+    What is more than r from 0 and 1 stays as it is, with r the SHOULDER or, if that is less, the
+    room that `own` has. Beyond, with t how far in units of r, the distance to the end becomes
+    r / (1 + t): it nears the end and never gets there, so that neighbours stay apart.
+    """
+    rises = wanted > own
+    far = np.where(rises, 1 - wanted, wanted)  # from the end that it moves towards
+    room = np.minimum(SHOULDER, np.where(rises, 1 - own, own))
+    beyond = np.maximum(room - far, 0) / np.where(room > 0, room, 1)
+    kept = np.where(far < room, room / (1 + beyond), far)
+    return np.where(rises, 1 - kept, kept)
 
 
 def relight(

@@ -1,10 +1,11 @@
 // Colours, and from generated layers to pictures: cdvae/postprocess/details.py for a browser.
 
-const DIMMEST = 0.05, HUELESS = 8 / 255, FULL_FLOW = 6, NEWLY_WHITE = 0.02;
+const DIMMEST = 0.05, HUELESS = 8 / 255, FULL_FLOW = 6, NEWLY_WHITE = 0.02, SHOULDER = 0.1;
 const STEPS = 65535;
 
 const toLinear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
 const toScreen = (v) => (v <= 0.0031308 ? 12.92 * v : 1.055 * v ** (1 / 2.4) - 0.055);
+const WHITE = toLinear(254.5 / 255);
 const LINEAR = Float32Array.from({length: 256}, (_, k) => toLinear(k / 255));
 const SCREEN = Float32Array.from({length: STEPS + 1}, (_, k) => 255 * toScreen(k / STEPS));
 const clamp = (v) => (v < 0 ? 0 : v > 1 ? 1 : v);
@@ -49,15 +50,16 @@ export function relit(rgba, generated, reproduced, upsample) {
   return made;
 }
 
-/** The largest factor, at most 1, that leaves NEWLY_WHITE of the pixels newly beyond white. */
+/** The largest factor, at most 1, that leaves NEWLY_WHITE of the pixels newly white in a channel. */
 function exposure(rgba, factors) {
   const newly = [];
   for (let k = 0; k < factors.length; k++) {
-    const own = LINEAR[Math.max(rgba[4 * k], rgba[4 * k + 1], rgba[4 * k + 2])];
-    if (own < 1 && own * factors[k] > 1) newly.push(own * factors[k]);
+    let most = 0;  // of the channels that are not white yet
+    for (let c = 4 * k; c < 4 * k + 3; c++) if (rgba[c] < 255) most = Math.max(most, LINEAR[rgba[c]]);
+    if (most * factors[k] > WHITE) newly.push(most * factors[k]);
   }
   const allowed = Math.floor(NEWLY_WHITE * factors.length);
-  return newly.length <= allowed ? 1 : 1 / newly.sort((a, b) => b - a)[allowed];
+  return newly.length <= allowed ? 1 : WHITE / newly.sort((a, b) => b - a)[allowed];
 }
 
 /** A picture with each generated saturation, its details, hue and value kept. `isLinear`: its
@@ -71,14 +73,22 @@ export function resaturated(rgba, generated, reproduced, upsample, isLinear = fa
     const r = read(rgba[4 * k]), g = read(rgba[4 * k + 1]), b = read(rgba[4 * k + 2]);
     const value = Math.max(r, g, b), span = value - Math.min(r, g, b);
     const own = value > 0 ? span / value : 0;
-    const wanted = own + Math.min(1, span / HUELESS) * change[k];
-    const ratio = clamp(wanted) / (own > 0 ? own : 1);
+    const wanted = own + Math.min(1, span / HUELESS) ** 2 * change[k];
+    const ratio = bent(wanted, own) / (own > 0 ? own : 1);
     made[4 * k] = shown(value - (value - r) * ratio);
     made[4 * k + 1] = shown(value - (value - g) * ratio);
     made[4 * k + 2] = shown(value - (value - b) * ratio);
     made[4 * k + 3] = 255;
   }
   return made;
+}
+
+/** A saturation of any size in [0, 1], where `own` becomes `own`. */
+function bent(wanted, own) {
+  const rises = wanted > own, far = rises ? 1 - wanted : wanted;
+  const room = Math.min(SHOULDER, rises ? 1 - own : own);
+  const kept = far < room ? room / (1 + (room - far) / room) : far;
+  return rises ? 1 - kept : kept;
 }
 
 /** A scalar field (32 × 32) in [0, 1] by a colour map of 256 colours (3 × 256 bytes). */
