@@ -3,8 +3,8 @@
     cdvae study answers --data coco --root DIR
 
 writes `answers.csv`, and what made it as `answers.json`, to `results/<profile>/<data>/`: of the
-first PHOTOS test photos, with the profile's CDVAE-spatial of the first seed, as pictures
-(`postprocess.details`), 512 × 512.
+first PHOTOS test photos, with the CDVAE-spatial of such photos that comes with the project, as
+pictures (`postprocess.details`), 512 × 512.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from cdvae import checkpoints
 from cdvae.covering import DRAWN, SPREADS, covering
 from cdvae.data.fields import task_named
 from cdvae.data.sources import data_set, original
@@ -24,7 +25,6 @@ from cdvae.postprocess.own import Subject
 from cdvae.report.results import results_folder, write_measured
 from cdvae.runs.experiment import Experiment
 from cdvae.runs.settings import load_profile
-from cdvae.runs.store import Run
 from cdvae.tools.device import one_thread
 from cdvae.tools.files import InputError
 from cdvae.tools.progress import Progress
@@ -84,11 +84,10 @@ def photos(experiment: Experiment, task: str) -> Iterator[Subject]:
 def table(profile: str, data: str, root: str | None) -> pd.DataFrame:
     """A row for each task and way of choosing answers, means over photos."""
     experiment, rows = Experiment(load_profile(profile), data, root, "cpu"), []
-    seed = experiment.profile.seeds[0]
     for task in experiment.source.tasks():
         confirm(data, task)
-        model = experiment.model(Run(task, METHOD, seed))
-        progress, found, draw = Progress(PHOTOS), [], torch.Generator().manual_seed(seed)
+        model = checkpoints.load(checkpoints.name_of(task, METHOD, data)).model
+        progress, found, draw = Progress(PHOTOS), [], torch.Generator().manual_seed(0)
         for subject in photos(experiment, task):
             found.append(of_photo(subject, model, draw))
             progress.step(f"{task}, {subject.name}")
