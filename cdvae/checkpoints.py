@@ -6,6 +6,7 @@ method of one's own too. Publishing is `release.models`.
 
 import json
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,7 +63,8 @@ class Checkpoint:
         """A photo relit or resaturated in n ways, 512 × 512 Pillow images with their details;
         spread as in `sample`.
 
-        Raises InputError for a file that is no photo, and for a model of motion.
+        Raises InputError for a file that is no photo, and for a model of motion. Warns where most
+        of a photo has no hue, which a new saturation cannot change.
         """
         from PIL import Image
 
@@ -71,6 +73,8 @@ class Checkpoint:
         if self.task.is_flow:
             raise InputError(f"{self.name} predicts motion: load a model of another task")
         subject = subjects.own(photo, self.task.name)
+        if subject.caution:
+            warnings.warn(f"{subject.name}: {subject.caution}", stacklevel=2)
         fields = self.sample(subject.x_c, n, seed, spread)[0, :, 0].numpy()
         own = self.reproduce(subject.x_c, subject.x_g, seed)[0, 0].numpy()
         made = subject.with_layers(fields, own)

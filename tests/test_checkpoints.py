@@ -248,3 +248,13 @@ def test_pictures_of_a_bad_file_are_refused_in_one_sentence(tmp_path):
         model.pictures(tmp_path / "absent.png", 1)
     with pytest.raises(InputError, match="predicts motion"):
         cdvae.load("motion-gauss-ucf101").pictures(tmp_path / "broken.png", 1)
+
+
+def test_a_photo_without_hue_is_said_to_stay_as_it_is(tmp_path):
+    grey = np.repeat(np.linspace(0, 255, 64 * 64).reshape(64, 64, 1), 3, 2).astype(np.uint8)
+    grey[:16, :, 0] = 255 - grey[:16, :, 0]  # a quarter has a hue
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    model = cdvae.load("resaturation-mdn12-coco")
+    with pytest.warns(UserWarning, match=r"grey.png: 7\d% has no hue and stays as it is"):
+        (made,) = model.pictures(tmp_path / "grey.png", 1)
+    assert np.ptp(np.asarray(made).astype(int)[200:], axis=2).max() <= 1

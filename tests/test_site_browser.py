@@ -193,6 +193,7 @@ def test_own_photos_and_a_broken_one(explorer, address, tmp_path):
     image = Image.fromarray((255 * colours).astype(np.uint8))
     image.save(tmp_path / "photo.jpg")
     image.save(tmp_path / "photo.png")
+    image.convert("L").save(tmp_path / "grey.png")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no photo")
     file, said = explorer.locator("#x-file"), explorer.locator(".said")
     for name in ("photo.jpg", "photo.png"):
@@ -209,6 +210,10 @@ def test_own_photos_and_a_broken_one(explorer, address, tmp_path):
         print(
             f"{explorer.size}: {name}: {drawn(explorer, lambda n=name: task.select_option(n))} ms"
         )
+    drawn(explorer, lambda: task.select_option("resaturation"))
+    assert "hue" not in said.inner_text()
+    drawn(explorer, lambda: file.set_input_files(tmp_path / "grey.png"))
+    assert "100% of it has no hue and stays as it is" in said.inner_text()
     shown = picture(explorer)
     file.set_input_files(tmp_path / "broken.jpg")
     alert = explorer.locator("#explorer [role=alert]")

@@ -146,6 +146,14 @@ def test_pictures_with_details(ask, photo, task):
     assert np.abs(ours - 255 * wanted).max() <= 1.5 and np.abs(ours - 255 * wanted).mean() < 0.5
 
 
+def test_the_share_of_pixels_without_hue(ask, photo):
+    dull = photo // 16 + 100
+    for picture in (photo, dull):
+        found = ask(PICTURES, "p.withoutHue(Uint8Array.from(given.rgba))", rgba=rgba(picture))
+        assert found == pytest.approx(details.without_hue(picture / 255))
+    assert found > 0.2
+
+
 def test_noise_is_normal_and_the_seeds_own(ask):
     one, two, other = ask(
         "import {normals, uniform} from './noise.js';",

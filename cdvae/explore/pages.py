@@ -106,4 +106,4 @@ def title(checkpoint: Checkpoint, subject: Subject, choices: Choices) -> str:
     """What is drawn, in one line."""
     parts = [checkpoint.task.name, label(checkpoint.card["method"]), subject.name[:40]]
     parts += [f"seed {choices.seed}", setting_of(checkpoint, choices.spread, component_of(choices))]
-    return " · ".join(filter(None, parts))
+    return " · ".join(filter(None, [*parts, subject.caution]))

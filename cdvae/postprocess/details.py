@@ -102,6 +102,11 @@ def saturation_wanted(colours: np.ndarray, new: np.ndarray) -> np.ndarray:
     return own + known**2 * (new - own)
 
 
+def without_hue(colours: np.ndarray) -> float:
+    """The share of pixels (H, W, 3) in [0, 1] whose hue is noise, if they have one at all."""
+    return float((colours.max(2) - colours.min(2) < HUELESS).mean())
+
+
 def leaves_range(wanted: np.ndarray) -> np.ndarray:
     """Where a saturation is below 0 or above 1."""
     return (wanted < 0) | (wanted > 1)

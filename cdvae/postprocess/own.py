@@ -26,6 +26,7 @@ from cdvae.tools.files import InputError, path_of
 
 PHOTOS = "JPEG, PNG, WebP, TIFF, BMP or GIF"
 CLIPS = "AVI, MP4, MKV, WebM or MOV"
+MOSTLY = 0.5  # the share of a photo without hue from which it is said
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,14 @@ class Subject:
         """What a task changes: light for scenes and for relighting, else the photo as it is."""
         linear = self.task == "relighting" and not self.is_scene
         return details.to_linear(self.fine) if linear else self.fine
+
+    @cached_property
+    def caution(self) -> str:
+        """What a new saturation cannot change of a photo; empty if it can change most of it."""
+        if self.task != "resaturation" or self.is_scene:
+            return ""
+        share = details.without_hue(self.picture)
+        return f"{share:.0%} has no hue and stays as it is" if share >= MOSTLY else ""
 
     def with_layers(self, generated: np.ndarray, reproduced: np.ndarray | None) -> list[np.ndarray]:
         """The picture with each of the generated layers (n, 32, 32) in place of its own, in sRGB.

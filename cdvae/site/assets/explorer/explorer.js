@@ -6,6 +6,7 @@ import {arrows, fastest, lengthened} from './arrows.js';
 const place = document.getElementById('explorer'), form = place.querySelector('form');
 const get = (name) => form.elements[name];
 const say = (text) => { place.querySelector('[role=alert]').textContent = text; };
+const MOSTLY = 0.5; // the share of a photo without hue from which it is said
 const BASE = new URL('./', import.meta.url);
 const NAMES = {relighting: ['albedo', 'shading'], resaturation: ['value', 'saturation'], motion: ['picture', 'flow']};
 const VIEWS = {
@@ -117,7 +118,8 @@ function show(made, about, model, choices) {
   if (model.inputs.includes('spread')) how.push(`spread × ${choices.spread}`);
   if (choices.component) how.push(`component ${choices.component} alone`);
   const speed = top ? ` The fastest moves ${top.toFixed(1)} px/s of the 32 × 32 grid; arrows are drawn ${lengthened(top).toFixed(1)} times as long.` : '';
-  place.querySelector('.said').textContent = `${about.title}, ${task} by ${model.label}: ${choices.n} samples, ${what}; ${how.join(', ')}.${speed}`;
+  const stays = made.withoutHue >= MOSTLY ? ` ${Math.round(100 * made.withoutHue)}% of it has no hue and stays as it is.` : '';
+  place.querySelector('.said').textContent = `${about.title}, ${task} by ${model.label}: ${choices.n} samples, ${what}; ${how.join(', ')}.${speed}${stays}`;
   place.querySelector('.credit').textContent = about.credit || '';
   bars(made.weights, choices.component);
   place.dataset.shown = about.file ? 'own' : about.key;

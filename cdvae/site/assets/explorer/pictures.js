@@ -83,6 +83,16 @@ export function resaturated(rgba, generated, reproduced, upsample, isLinear = fa
   return made;
 }
 
+/** The share of pixels whose hue is noise, if they have one at all. */
+export function withoutHue(rgba) {
+  let n = 0;
+  for (let k = 0; k < rgba.length; k += 4) {
+    const r = rgba[k], g = rgba[k + 1], b = rgba[k + 2];
+    n += (Math.max(r, g, b) - Math.min(r, g, b)) / 255 < HUELESS;
+  }
+  return n / (rgba.length / 4);
+}
+
 /** A saturation of any size in [0, 1], where `own` becomes `own`. */
 function bent(wanted, own) {
   const rises = wanted > own, far = rises ? 1 - wanted : wanted;

@@ -151,6 +151,7 @@ async function page({about, model, choices, map}) {
   return {
     original: {rgba: one.rgba.slice(), side: one.side}, given, tiles, weights,
     truth: layers.known ? coloured(layers.x_g) : null,
+    withoutHue: task === 'resaturation' && !one.isScene ? pictures.withoutHue(one.rgba) : 0,
   };
 }
 
