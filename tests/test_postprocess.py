@@ -99,7 +99,7 @@ def test_saturation_is_bent_smoothly_and_its_own_is_kept():
         made = bent(wanted, np.full_like(wanted, own))
         slope = np.diff(made) / np.diff(wanted)
         assert 0 <= made.min() and made.max() <= 1 and 0 <= slope.min() and slope.max() < 1 + 1e-6
-        assert bent(np.array(own), np.array(own)) == own
+        assert bent(np.array([own]), np.array([own])) == own
         if 0 < own < 1:  # no end is reached, and nothing jumps, in value or in slope
             assert 0 < made.min() and made.max() < 1 and slope.min() > 0
             assert np.abs(np.diff(slope)).max() < 0.02

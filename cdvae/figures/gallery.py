@@ -19,7 +19,7 @@ from cdvae.postprocess.details import (
     relight,
     relight_as_printed,
     resaturate,
-    saturation_wanted,
+    saturations,
     to_linear,
     to_srgb,
     with_details,
@@ -81,7 +81,7 @@ class Gallery:
             where = (made >= 1).any(2)
         else:
             (new,) = with_details(*fields, saturation_of(colours), upsample)
-            where = leaves_range(saturation_wanted(colours, new))
+            where = leaves_range(saturations(colours, new)[1])
         return for_display(np.repeat(where[..., None], 3, 2).astype(np.float32))[..., 0] >= 128
 
     def _make(self, k: int, method: str, as_printed: bool) -> tuple[list, list[float]]:

@@ -89,17 +89,23 @@ def resaturated(colours: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, float
     would. A grey pixel has no hue and stays grey, and below HUELESS a hue is mostly the JPEG's
     noise: there the change of saturation fades to none, as the square of what hue there is.
     """
-    value, own, wanted = colours.max(2), saturation_of(colours), saturation_wanted(colours, new)
+    own, wanted = saturations(colours, new)
     ratio = bent(wanted, own) / np.where(own > 0, own, 1)
-    made = value[..., None] - (value[..., None] - colours) * ratio[..., None]
+    value = colours.max(2, keepdims=True)
+    made = value - (value - colours) * ratio[..., None]
     return made.clip(0, 1), float(leaves_range(wanted).mean())
 
 
-def saturation_wanted(colours: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """HSV saturation (H, W), of any size, that replaces that of colours where hues are known."""
-    own = saturation_of(colours)
-    known = np.minimum(1, (colours.max(2) - colours.min(2)) / HUELESS)
-    return own + known**2 * (new - own)
+def saturations(colours: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """HSV saturation (H, W) of colours, and that which replaces it where hues are known.
+
+    The second is of any size.
+    """
+    value = colours.max(2)
+    span = value - colours.min(2)
+    own = span / np.where(value > 0, value, 1)
+    known = np.minimum(1, span / HUELESS)
+    return own, own + known**2 * (new - own)
 
 
 def without_hue(colours: np.ndarray) -> float:
@@ -122,9 +128,10 @@ def bent(wanted: np.ndarray, own: np.ndarray) -> np.ndarray:
     rises = wanted > own
     far = np.where(rises, 1 - wanted, wanted)  # from the end that it moves towards
     room = np.minimum(SHOULDER, np.where(rises, 1 - own, own))
-    beyond = np.maximum(room - far, 0) / np.where(room > 0, room, 1)
-    kept = np.where(far < room, room / (1 + beyond), far)
-    return np.where(rises, 1 - kept, kept)
+    bends = far < room
+    r = room[bends]
+    far[bends] = r * r / (2 * r - far[bends])  # that is r / (1 + t), also where r is 0
+    return np.where(rises, 1 - far, far)
 
 
 def relight(
