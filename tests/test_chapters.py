@@ -153,9 +153,20 @@ def test_settings_of_a_trial_in_words():
 def test_the_best_trial_of_each_method():
     rows = [("gauss", '{"flips": true}', 2.0), ("gauss", "{}", 1.5), ("nn", "{}", 1.0)]
     trials = pd.DataFrame(rows, columns=["method", "changes", "criterion"])
-    table = chapters.best_trials(trials.assign(task="relighting"), "relighting")
+    table = chapters.best_trials(trials)
     (row,) = table.to_dict("records")  # nearest neighbour is not trained
     assert row["method"] == "Gauss" and row["trials"] == 2 and row["criterion"] == "1.500"
+
+
+def test_searches_are_found_by_task_and_data(monkeypatch, tmp_path):
+    monkeypatch.setattr(chapters, "results_folder", lambda profile, data: tmp_path / profile / data)
+    folder = tmp_path / "tuned" / "ucf101"
+    folder.mkdir(parents=True)
+    rows = pd.DataFrame({"task": ["motion", "motion"], "method": ["nn", "cvae"]})
+    rows.to_csv(folder / "trials.csv", index=False)
+    ((heading, found),) = chapters.searched("tuned").items()
+    assert heading == "motion, UCF101" and list(found.method) == ["nn", "cvae"]
+    assert chapters.files("tuned") == [folder / "trials.csv"] and not chapters.sized("tuned")
 
 
 def test_limits_of_a_model_in_one_row():

@@ -20,7 +20,10 @@ TUNED = chapters.committed("tuned", "coco")
 SCORES = pd.read_csv(RESULTS / "quick/scenes/scores.csv")
 SHAPES = RESULTS / "quick/shapes"
 SIZED = pd.read_csv(RESULTS / "tuned/tiny-imagenet/size_verdicts.csv")
-SEARCHED = pd.read_csv(RESULTS / "tuned/tiny-imagenet/trials.csv")
+SEARCHED = {
+    heading: pd.read_csv(RESULTS / f"tuned/{data}/trials.csv")
+    for heading, data in (("resaturation, Tiny", "tiny-imagenet"), ("motion, UCF101", "ucf101"))
+}
 OTHERS = SIZED[SIZED.n_train == "4500"].assign(data="coco")
 WIDE = [each.assign(task=t) for each in (SIZED, OTHERS) for t in ("relighting", "resaturation")]
 PLOTS = {
@@ -30,7 +33,7 @@ PLOTS = {
     "ablations": lambda: studies.ablations(TUNED.read("ablations"), "photos"),
     "scattered": lambda: studies.scattered(TUNED.read("ablations")),
     "verdicts": lambda: verdict_map.verdict_map(size_verdicts.shown(WIDE)),
-    "trials": lambda: studies.trials({"resaturation": SEARCHED}),
+    "trials": lambda: studies.trials(SEARCHED),
     "figure 4": lambda: scores.figure4(SCORES),
     "curves": lambda: scores.best_error_curves(SCORES),
     "network": lambda: plots.network(load_profile("quick").dynamics.network, fine=True),

@@ -90,6 +90,13 @@ def test_functions_of_sizes_agree_with_each_other():
             wrong()
 
 
+def test_the_best_trial_of_a_search():
+    trials = pd.read_csv(ROOT / "results/tuned/tiny-imagenet/trials.csv")
+    best = trials[trials.method == "cvae"].sort_values("criterion").iloc[0]
+    for column in ("best_error_100", "energy_score"):
+        assert lookups.trial("tuned/tiny-imagenet/resaturation/cvae", column) == best[column]
+
+
 def test_the_spread_of_a_search():
     trials = pd.read_csv(ROOT / "results/tuned/tiny-imagenet/trials.csv").query("method == 'cvae'")
     ratio = trials.criterion.max() / trials.criterion.min()

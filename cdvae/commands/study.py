@@ -103,8 +103,8 @@ def print_best(path: Path) -> None:
     from cdvae.report.chapters import best_trials
 
     trials = pd.read_csv(path)
-    for task in dict.fromkeys(trials.task):
-        print(f"{task}\n{best_trials(trials, task).to_string(index=False)}")
+    for task, mine in trials.groupby("task", sort=False):
+        print(f"{task}\n{best_trials(mine).to_string(index=False)}")
     print(path)
 
 

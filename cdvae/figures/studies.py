@@ -16,6 +16,7 @@ PAIRS = (  # what the forest plot compares
     *((tie, other) for other in ("nn", "cvae") for tie in ("gauss", "mdn12")),
     *(("cdvae-spatial", other) for other in ("nn", "cvae", "mdn12", "fm", "unet")),
 )
+FARTHEST = 1.25  # times (marginal)'s energy score: trials beyond are counted, not drawn
 COLUMNS = 4  # of the legend of trials, whose entries are many
 ROW = 0.16  # inches of a row
 COLOURS = {"better": "#0072B2", "worse": "#D55E00", "undecided": "#999999"}
@@ -179,17 +180,25 @@ def scattered(table: pd.DataFrame) -> Figure:
     return finished(figure)
 
 
+def within(trials: pd.DataFrame) -> pd.Series:
+    """Which trials of a search are near enough to be drawn beside the others."""
+    marginal = trials[trials.method == "marginal"].energy_score.iloc[0]
+    return trials.energy_score <= FARTHEST * marginal
+
+
 def trials(tables: dict[str, pd.DataFrame]) -> Figure:
-    """Every trial of the search on validation examples: {task: trials}."""
+    """Every trial of the searches on validation examples: {heading: trials}."""
     with plt.rc_context(STYLE):
         figure, axes = panels(1, len(tables), max(2.8, 6.0 / len(tables)), 3.8)
-        for axis, (task, table) in zip(axes[0], tables.items(), strict=True):
+        for axis, (heading, table) in zip(axes[0], tables.items(), strict=True):
             for name in ordered(table.method):
-                mine = table[table.method == name]
+                mine = table[(table.method == name) & within(table)]
                 pair = mine.energy_score, 100 * mine.best_error_100
                 axis.plot(*pair, **look_of(name, 5), ls="", alpha=0.8)
-            unit = " px²" if task == "motion" else ""
-            axis.set(title=task, xlabel="energy score", yscale="log")
+            unit = " px²" if (table.task == "motion").all() else ""
+            shown = within(table)
+            beyond = f" ({len(table) - shown.sum()} beyond)" * (not shown.all())
+            axis.set(title=heading, xlabel=f"energy score{beyond}", yscale="log")
             axis.yaxis.set_major_formatter("{x:g}")
             axis.yaxis.set_minor_formatter("{x:g}")
             axis.set_ylabel(f"best error of 100 (× 10⁻²{unit})")

@@ -208,12 +208,24 @@ def count(file: str, **where: Any) -> int:
 def spread(place: str) -> float:
     """By how many per cent the worst trial of "profile/data/task/method" is behind the best, by
     the criterion of the search."""
+    mine = trials(place).criterion
+    return more(mine.max(), mine.min())
+
+
+def trial(place: str, column: str) -> float:
+    """A column of the best trial of "profile/data/task/method", by the criterion of the search."""
+    mine = trials(place)
+    return float(mine.loc[mine.criterion.idxmin(), column])
+
+
+def trials(place: str) -> pd.DataFrame:
+    """The trials of "profile/data/task/method"."""
     folder, task, whose = place.rsplit("/", 2)
     found = table(f"{folder}/trials.csv")
-    mine = found[(found.task == task) & (found.method == whose)].criterion
+    mine = found[(found.task == task) & (found.method == whose)]
     if not len(mine):
         raise LookupError(f"no trials of {place}")
-    return more(mine.max(), mine.min())
+    return mine
 
 
 def setting(profile: str, name: str) -> Any:
@@ -230,6 +242,6 @@ NAMES: dict[str, Callable] = {
         *(value, entry, score, error, variance, energy, more, less, examples, seeds, pair),
         *(below, above, better, first, change),
         *(gap, settled, at),
-        *(verdict, printed, count, spread, setting, abs, min, max, len, sum, all, any, round),
+        *(verdict, printed, count, spread, trial, setting, abs, min, max, len, sum, all, any, round),
     )
 }

@@ -53,10 +53,10 @@ def cost_block() -> str:
     """Trials and runs, and the core-hours that they took, a row for each data set and task."""
     lines = ["| | trials | core-hours | runs | core-hours | of these scoring |"]
     lines.append("|---" + "|---:" * 5 + "|")
-    for chapter in chapters.sized(PROFILE, chapters.committed):
-        text = (chapter.folder / "sizes.json").read_text(encoding="utf-8")
-        made, trials = json.loads(text)["runs"], chapter.read("trials")
-        tasks = {run.partition("/")[0] for run in made}
+    for chapter in chapters.having(PROFILE, "sizes", "trials", chapter=chapters.committed):
+        path, trials = chapter.folder / "sizes.json", chapter.read("trials")
+        made = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
+        tasks = {run.partition("/")[0] for run in made} | set(trials.task if len(trials) else [])
         for task in [task for task in LAYERS if task in tasks]:
             mine = [about for run, about in made.items() if run.startswith(f"{task}/")]
             scoring = sum(about["score_seconds"] for about in mine)

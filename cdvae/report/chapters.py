@@ -57,15 +57,31 @@ def chapters(profile: str) -> list[Chapter]:
     return [chapter for chapter in every if (chapter.folder / "comparisons.csv").exists()]
 
 
-def sized(profile: str, chapter: Callable[[str, str], Chapter] = Chapter) -> list[Chapter]:
-    """The data sets that have runs by size; with `committed` those that the project comes with."""
+def having(
+    profile: str, *tables: str, chapter: Callable[[str, str], Chapter] = Chapter
+) -> list[Chapter]:
+    """The data sets that have one of these tables; with `committed` of what the project brings."""
     every = [chapter(profile, data) for data in data_sets()]
-    return [chapter for chapter in every if (chapter.folder / "sizes.csv").exists()]
+    return [each for each in every if any((each.folder / f"{t}.csv").exists() for t in tables)]
+
+
+def sized(profile: str, chapter: Callable[[str, str], Chapter] = Chapter) -> list[Chapter]:
+    """The data sets that have runs by size."""
+    return having(profile, "sizes", chapter=chapter)
+
+
+def searched(profile: str) -> dict[str, pd.DataFrame]:
+    """The trials of each search, by task and data."""
+    found = {}
+    for chapter in having(profile, "trials"):
+        for task, trials in chapter.read("trials").groupby("task", sort=False):
+            found[f"{task}, {NAMES.get(chapter.data, chapter.data)}"] = trials
+    return found
 
 
 def files(profile: str) -> list[Path]:
     """Every table that the notebook reads."""
-    folders = {each.folder for each in (*chapters(profile), *sized(profile))}
+    folders = {each.folder for each in having(profile, "comparisons", "sizes", "trials")}
     return sorted(path for folder in folders for path in folder.glob("*.csv"))
 
 
@@ -94,10 +110,9 @@ def verdict_table(every: list[Chapter], whose: str) -> pd.DataFrame:
     return pd.DataFrame([{"claim": text} | cells for text, cells in rows.items()]).fillna("–")
 
 
-def best_trials(trials: pd.DataFrame, task: str) -> pd.DataFrame:
-    """The best trial of each learned method of a task, and among how many it is."""
-    mine = trials[trials.task == task]
-    mine = mine[[method(name).is_learned for name in mine.method]]
+def best_trials(trials: pd.DataFrame) -> pd.DataFrame:
+    """The best trial of each learned method of a search, and among how many it is."""
+    mine = trials[[method(name).is_learned for name in trials.method]]
     best = mine.loc[mine.groupby("method", sort=False).criterion.idxmin()]
     counts = mine.groupby("method").size()
     return pd.DataFrame(
