@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 from cdvae.commands import study
 from cdvae.methods import learned, method
+from cdvae.report import chapters
 from cdvae.runs.settings import load_profile
 from cdvae.studies import search, spaces
 from cdvae.tools.files import InputError, project_root
@@ -152,3 +153,22 @@ def test_short_trials_order_settings_as_the_rules_say():
     assert sorted(long).index(first) == 1 and first / long.min() - 1 == pytest.approx(
         0.01, abs=5e-3
     )
+
+
+SEARCHED = chapters.searched("tuned", chapters.committed)
+
+
+@pytest.mark.parametrize("heading", SEARCHED)
+def test_tuned_has_the_settings_of_the_best_trials(heading):
+    trials, profile = SEARCHED[heading], load_profile("tuned")
+    task = trials.task.iloc[0]
+    for name, mine in trials.groupby("method"):
+        followers = [one for one, other in spaces.follows().items() if other == name]
+        best = json.loads(mine.loc[mine.criterion.idxmin(), "changes"])
+        for each in (name, *followers) if method(name).is_learned else ():
+            settings = profile.of(task, each)
+            for table, values in best.items():
+                owner = "fm_full" if each == "fm-full" and table == "fm" else table
+                for key, value in values.items():
+                    found = getattr(getattr(settings, owner), key)
+                    assert json.loads(json.dumps(found)) == value, (each, table, key)

@@ -70,12 +70,14 @@ def sized(profile: str, chapter: Callable[[str, str], Chapter] = Chapter) -> lis
     return having(profile, "sizes", chapter=chapter)
 
 
-def searched(profile: str) -> dict[str, pd.DataFrame]:
+def searched(
+    profile: str, chapter: Callable[[str, str], Chapter] = Chapter
+) -> dict[str, pd.DataFrame]:
     """The trials of each search, by task and data."""
     found = {}
-    for chapter in having(profile, "trials"):
-        for task, trials in chapter.read("trials").groupby("task", sort=False):
-            found[f"{task}, {NAMES.get(chapter.data, chapter.data)}"] = trials
+    for each in having(profile, "trials", chapter=chapter):
+        for task, trials in each.read("trials").groupby("task", sort=False):
+            found[f"{task}, {NAMES.get(each.data, each.data)}"] = trials
     return found
 
 
