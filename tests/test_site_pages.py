@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from cdvae.site import cells, links, policy, words
+from cdvae import checkpoints
+from cdvae.site import cells, links, pages, policy, words
 from cdvae.site.npm import MATHJAX, Package, check
 from cdvae.site.places import Places
 from cdvae.tools.errors import InputError
@@ -176,3 +177,10 @@ def test_figures_that_move_stand_below_their_figure():
     moving = notebook["cells"][2]["source"]
     assert "../_static/ahead/resaturation-{seed}-{spread}.webp" in moving
     assert 'src="../_static/ahead/resaturation-0-2.webp"' in moving and "spread 1" in moving
+
+
+def test_every_model_has_its_card():
+    text, about = pages.cards(), checkpoints.cards()
+    for name, card in about.items():
+        (found,) = re.findall(rf"^#+ `?{re.escape(name)}`?$", text, re.M)
+        assert found and all(f"`{table}`" in text for table in card["settings"])

@@ -180,8 +180,10 @@ def cards() -> str:
 def card(name: str, about: dict) -> str:
     """One model's card."""
     settings = [
-        f"`{table}`: " + ", ".join(f"{k} = {v}" for k, v in values.items())
-        for table, values in about["settings"].items()
+        f"`{name}`: " + ", ".join(f"{k} = {v}" for k, v in value.items())
+        if isinstance(value, dict)
+        else f"`{name}` = {value}"
+        for name, value in about["settings"].items()
     ]
     facts = [
         ["task", about["task"]],
