@@ -20,10 +20,7 @@ TUNED = chapters.committed("tuned", "coco")
 SCORES = pd.read_csv(RESULTS / "quick/scenes/scores.csv")
 SHAPES = RESULTS / "quick/shapes"
 SIZED = pd.read_csv(RESULTS / "tuned/tiny-imagenet/size_verdicts.csv")
-SEARCHED = {
-    heading: pd.read_csv(RESULTS / f"tuned/{data}/trials.csv")
-    for heading, data in (("resaturation, Tiny", "tiny-imagenet"), ("motion, UCF101", "ucf101"))
-}
+SEARCHED = chapters.searched("tuned", chapters.committed)
 OTHERS = SIZED[SIZED.n_train == "4500"].assign(data="coco")
 WIDE = [each.assign(task=t) for each in (SIZED, OTHERS) for t in ("relighting", "resaturation")]
 PLOTS = {

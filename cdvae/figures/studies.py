@@ -180,24 +180,19 @@ def scattered(table: pd.DataFrame) -> Figure:
     return finished(figure)
 
 
-def within(trials: pd.DataFrame) -> pd.Series:
-    """Which trials of a search are near enough to be drawn beside the others."""
-    marginal = trials[trials.method == "marginal"].energy_score.iloc[0]
-    return trials.energy_score <= FARTHEST * marginal
-
-
 def trials(tables: dict[str, pd.DataFrame]) -> Figure:
     """Every trial of the searches on validation examples: {heading: trials}."""
     with plt.rc_context(STYLE):
         figure, axes = panels(1, len(tables), max(2.8, 6.0 / len(tables)), 3.8)
         for axis, (heading, table) in zip(axes[0], tables.items(), strict=True):
+            marginal = table[table.method == "marginal"].energy_score.iloc[0]
+            near = table[table.energy_score <= FARTHEST * marginal]
             for name in ordered(table.method):
-                mine = table[(table.method == name) & within(table)]
+                mine = near[near.method == name]
                 pair = mine.energy_score, 100 * mine.best_error_100
                 axis.plot(*pair, **look_of(name, 5), ls="", alpha=0.8)
             unit = " px²" if (table.task == "motion").all() else ""
-            shown = within(table)
-            beyond = f" ({len(table) - shown.sum()} beyond)" * (not shown.all())
+            beyond = f" ({len(table) - len(near)} beyond)" * (len(near) < len(table))
             axis.set(title=heading, xlabel=f"energy score{beyond}", yscale="log")
             axis.yaxis.set_major_formatter("{x:g}")
             axis.yaxis.set_minor_formatter("{x:g}")

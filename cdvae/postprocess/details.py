@@ -11,7 +11,7 @@ from cdvae.data.photos.originals import saturation_of
 HUELESS = 8 / 255  # of the largest minus the smallest channel
 DIMMEST = 0.05  # the least shading that is put in proportion; darker ones count as this
 NEWLY_WHITE = 0.02  # the share of pixels that new light may bring to white, in any channel
-WHITE = ((254.5 / 255 + 0.055) / 1.055) ** 2.4  # linear light that 8 bits of sRGB round to 255
+WHITE = float(srgb_to_linear(torch.tensor(254.5 / 255, dtype=torch.float64)))  # 8 bits: 255
 SHOULDER = 0.1  # of saturation: how far from either end its changes begin to bend
 Upsample = Callable[[np.ndarray], np.ndarray]  # (n, 32, 32) -> (n, H, W), linear
 

@@ -242,21 +242,7 @@ NAMES: dict[str, Callable] = {
         *(value, entry, score, error, variance, energy, more, less, examples, seeds, pair),
         *(below, above, better, first, change),
         *(gap, settled, at),
-        *(
-            verdict,
-            printed,
-            count,
-            spread,
-            trial,
-            setting,
-            abs,
-            min,
-            max,
-            len,
-            sum,
-            all,
-            any,
-            round,
-        ),
+        *(verdict, printed, count, spread, trial, setting),
+        *(abs, min, max, len, sum, all, any, round),
     )
 }

@@ -51,10 +51,9 @@ def committed(profile: str, data: str) -> Chapter:
 
 
 def chapters(profile: str) -> list[Chapter]:
-    """The data sets whose scores were compared in this profile's results."""
-    real_first = sorted(data_sets(), key=lambda data: data_set(data).truth is not None)
-    every = [Chapter(profile, data) for data in real_first]
-    return [chapter for chapter in every if (chapter.folder / "comparisons.csv").exists()]
+    """The data sets whose scores were compared in this profile's results, real ones first."""
+    compared = having(profile, "comparisons")
+    return sorted(compared, key=lambda each: data_set(each.data).truth is not None)
 
 
 def having(

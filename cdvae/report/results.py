@@ -98,7 +98,7 @@ def collect(experiment: Experiment, runs: list[Run]) -> pd.DataFrame:
         else:
             path.unlink(missing_ok=True)  # of methods that are no longer among the scores
     about = {"profile": profile.values(), "data": data, "runs": kept | made}
-    write_json(folder / "provenance.json", about)
+    write_json(folder / "provenance.json", about, indent=0)
     return scores
 
 

@@ -80,7 +80,7 @@ class Record:
             save_file(arrays, temporary, {"about": json.dumps(self.names, sort_keys=True)})
         self.about |= {"profile": experiment.profile.values(), "data": self.place[1]}
         self.about["runs"][name] = scored["provenance"]
-        write_json(self.path.with_suffix(".json"), self.about)
+        write_json(self.path.with_suffix(".json"), self.about, indent=0)
         place = (*self.place, *asdict(run).values(), n)
         n_test = scored["sizes"]["test"]
         rows = [(*place, *row, n_test) for row in scored["rows"]]

@@ -240,9 +240,9 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(place)  # which lets go of it
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+def write_json(path: Path, value: Any, indent: int = 1) -> None:
+    """Write a JSON file atomically; not indented it is a fifth smaller, for hundreds of runs."""
+    write_text(path, json.dumps(value, indent=indent, sort_keys=True) + "\n")
 
 
 def key_of(*parts: Any) -> str:

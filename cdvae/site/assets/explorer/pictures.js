@@ -54,7 +54,7 @@ export function relit(rgba, generated, reproduced, upsample) {
 function exposure(rgba, factors) {
   const newly = [];
   for (let k = 0; k < factors.length; k++) {
-    let most = 0;  // of the channels that are not white yet
+    let most = 0; // of the channels that are not white yet
     for (let c = 4 * k; c < 4 * k + 3; c++) if (rgba[c] < 255) most = Math.max(most, LINEAR[rgba[c]]);
     if (most * factors[k] > WHITE) newly.push(most * factors[k]);
   }
@@ -97,7 +97,7 @@ export function withoutHue(rgba) {
 function bent(wanted, own) {
   const rises = wanted > own, far = rises ? 1 - wanted : wanted;
   const room = Math.min(SHOULDER, rises ? 1 - own : own);
-  const kept = far < room ? room / (1 + (room - far) / room) : far;
+  const kept = far < room ? room * room / (2 * room - far) : far;
   return rises ? 1 - kept : kept;
 }
 
